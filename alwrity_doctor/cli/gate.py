@@ -1,0 +1,113 @@
+"""`alwrity-doctor gate`: run the checks and end with one exit code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from alwrity_doctor.cli.output import (
+    EnvFileOption,
+    FailOn,
+    FailOnOption,
+    FormatOption,
+    OfflineOption,
+    deliver,
+    env_files,
+    parse_formats,
+)
+from alwrity_doctor.cli.process import say
+from alwrity_doctor.suppressions import FILE_NAME, Suppression, load, unmatched
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from alwrity_checks.model import Check, Observer, Report
+
+app = typer.Typer()
+
+
+@app.command()
+def gate(  # noqa: PLR0913 - each parameter is an option of the command
+    checks: Annotated[
+        list[str] | None, typer.Argument(metavar="[CHECK]...", help="Names or prefixes (auth). All, if none is named.")
+    ] = None,
+    *,
+    issue: Annotated[list[int] | None, typer.Option(help="Only checks of this issue; may be repeated.")] = None,
+    backend: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="The root of your checkout.", exists=True, file_okay=False),
+    ] = None,
+    env_file: EnvFileOption = None,
+    offline: OfflineOption = False,
+    fail_on: FailOnOption = FailOn.FAIL,
+    form: FormatOption = None,
+    wait: Annotated[
+        float, typer.Option(metavar="S", min=0, help="Run again until all is healthy or S seconds have passed.")
+    ] = 0,
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE", help=f"Accepted findings.  [default: {FILE_NAME}, if it exists]")
+    ] = None,
+    listed: Annotated[bool, typer.Option("--list", help="List the checks instead of running them.")] = False,
+) -> None:
+    """Run the checks, those that do not depend on each other at the same time, and end with one exit code."""
+    from alwrity_doctor.discovery import discover
+    from alwrity_doctor.selection import choose
+
+    outputs = parse_formats(form)
+    chosen = choose(discover(), checks or (), issue or ())
+    if listed:
+        typer.echo(_listing(chosen))
+        return
+    suppressions = _suppressions(config)
+
+    async def once(observers: Sequence[Observer]) -> Report:
+        from alwrity_checks.model import Context
+        from alwrity_checks.settings import Settings
+        from alwrity_doctor.gate import run_checks
+
+        # Read anew for each run: what is waited for may be a setting.
+        settings = Settings.load(env_files=env_files(env_file))
+        context = Context(settings, offline=offline, backend=str(backend) if backend else None)
+        return await run_checks(
+            chosen, context, observers=observers, suppressions=suppressions, fail_on=fail_on.severity
+        )
+
+    async def work(observers: Sequence[Observer]) -> Report:
+        from alwrity_doctor.waiting import until_healthy
+
+        report = await until_healthy(lambda: once(observers), wait, say)
+        _tell_unmatched(suppressions, report)
+        return report
+
+    raise typer.Exit(deliver(work, outputs))
+
+
+def _suppressions(config: Path | None) -> tuple[Suppression, ...]:
+    from alwrity_checks.catalogue import rules
+
+    if config is None:
+        config = Path(FILE_NAME)
+        if not config.is_file():
+            return ()
+    return load(config, rules().keys())
+
+
+def _tell_unmatched(suppressions: Collection[Suppression], report: Report) -> None:
+    for one in unmatched(suppressions, report):
+        where = f" at {one.location}" if one.location else ""
+        say(f"Note: the suppression of {one.rule}{where} matched nothing in this run.")
+
+
+def _listing(checks: Sequence[Check]) -> str:
+    rows = [("Check", "Issue", "Requires", "Holds when")]
+    for check in checks:
+        needs = sorted(f"{need.kind}{_first_of(need.names)}" for need in check.requires)
+        rows.append((check.name, str(check.issue or "-"), ", ".join(needs) or "-", check.title))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows)
+
+
+def _first_of(names: Sequence[str]) -> str:
+    return f" {names[0]}{'|…' if len(names) > 1 else ''}" if names else ""

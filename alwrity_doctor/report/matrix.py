@@ -1,0 +1,59 @@
+"""What the experiments showed, as a table: rule x target."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from alwrity_checks.model import Observation, Outcome, Rule, Target, TargetKind
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["Matrix", "remarkable"]
+
+_WEIGHT: Final = (Outcome.REPRODUCED, Outcome.UNKNOWN, Outcome.ABSENT)
+"""A cell speaks for all its scenarios: the first of these that any of them came to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """Rules and targets in the order in which they were first seen, and the outcome of each pair."""
+
+    rules: tuple[Rule, ...]
+    targets: tuple[Target, ...]
+    outcomes: dict[tuple[str, Target], Outcome]
+    """By the rule's code and the target."""
+
+    @classmethod
+    def of(cls, observations: Sequence[Observation]) -> Matrix:
+        """Aggregate the scenarios of each rule and target."""
+        outcomes: dict[tuple[str, Target], Outcome] = {}
+        for observation in observations:
+            key = (observation.rule.code, observation.target)
+            outcomes[key] = min(outcomes.get(key, Outcome.ABSENT), observation.outcome, key=_WEIGHT.index)
+        rules: dict[str, Rule] = {}
+        for observation in observations:
+            rules.setdefault(observation.rule.code, observation.rule)
+        return cls(
+            tuple(rules[code] for code in sorted(rules)),
+            tuple(dict.fromkeys(seen.target for seen in observations)),
+            outcomes,
+        )
+
+    def cell(self, rule: Rule, target: Target) -> str:
+        """Return the outcome in a word; a dash where the target was not put through the rule's scenario."""
+        outcome = self.outcomes.get((rule.code, target))
+        return "–" if outcome is None else str(outcome)  # noqa: RUF001 - the dash of an empty cell, as in print
+
+
+def remarkable(observations: Sequence[Observation]) -> tuple[Observation, ...]:
+    """Return what needs telling: a fault in a target that should be free of it, or a scenario without an outcome.
+
+    That a legacy target shows its fault is what it is there for.
+    """
+    return tuple(
+        seen
+        for seen in observations
+        if seen.target.kind is not TargetKind.LEGACY and seen.outcome is not Outcome.ABSENT
+    )

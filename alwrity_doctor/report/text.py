@@ -1,0 +1,166 @@
+"""What a person on call reads: the verdict and its likely cause, the checks, what is wrong and what to do about it."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+from alwrity_checks.model import CheckResult, Finding, Outcome, Report, Severity, Verdict
+from alwrity_doctor.report.characters import one_line
+from alwrity_doctor.report.matrix import Matrix, remarkable
+from alwrity_doctor.report.page import Page
+from alwrity_doctor.report.phrases import (
+    cause,
+    consequences,
+    elapsed,
+    exit_line,
+    fact,
+    findings_title,
+    gist,
+    headline,
+    place,
+    run_line,
+    sighting,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from alwrity_doctor.report.page import Styled
+
+__all__ = ["render"]
+
+_MARKS: Final[Mapping[Verdict, tuple[str, str]]] = MappingProxyType(
+    {
+        Verdict.PASS: ("✓ PASS", "green"),
+        Verdict.WARN: ("! WARN", "yellow"),
+        Verdict.FAIL: ("✗ FAIL", "bold red"),
+        Verdict.SKIP: ("- SKIP", "dim"),
+        Verdict.UNKNOWN: ("? UNKNOWN", "magenta"),
+    }
+)
+_SEVERITIES: Final[Mapping[Severity, str]] = MappingProxyType(
+    {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
+)
+_OUTCOMES: Final[Mapping[str, str]] = MappingProxyType({Outcome.REPRODUCED: "red", Outcome.UNKNOWN: "magenta"})
+
+_MARK_WIDTH: Final = 9
+_LABEL_WIDTH: Final = 8
+_INDENT: Final = 3
+
+
+def render(report: Report, *, colour: bool = False, width: int = 100) -> str:
+    """Return the report for a terminal of `width` columns; without `colour` it is plain text."""
+    page = Page(colour=colour, width=width)
+    page.line((headline(report), _MARKS[report.verdict][1]), " ", cause(report))
+    page.line((run_line(report), "dim"))
+    _settings(page, report.settings)
+    _observations(page, report)
+    # What an experiment's table says needs no second line; what went wrong does.
+    _checks(page, [one for one in report.results if not (report.observations and one.verdict is Verdict.PASS)])
+    _findings(page, report)
+    _suppressed(page, report)
+    page.blank()
+    for sentence in consequences(report):
+        page.line(sentence)
+    page.line((exit_line(report), "bold"))
+    return page.text()
+
+
+def _settings(page: Page, settings: Mapping[str, str]) -> None:
+    if not settings:
+        return
+    page.heading("Settings")
+    page.columns(
+        (((one_line(name),), (one_line(value),)) for name, value in settings.items()),
+        first=max(len(one_line(name)) for name in settings),
+    )
+
+
+def _checks(page: Page, results: Sequence[CheckResult]) -> None:
+    if not results:
+        return
+    page.heading("Checks")
+    page.columns((row for result in results for row in _rows(result)), first=_MARK_WIDTH)
+
+
+def _rows(result: CheckResult) -> Iterator[tuple[tuple[str | Styled, ...], ...]]:
+    mark = _MARKS[result.verdict]
+    seen = gist(result)
+    yield (
+        (mark,),
+        (one_line(result.title), (f"  ({seen})" if seen else "", "dim")),
+        ((elapsed(result.duration), "dim"),),
+    )
+    if result.verdict is Verdict.PASS:
+        return
+    for evidence in result.evidence:
+        yield ("",), (fact(evidence),), ("",)
+    if result.remedy:
+        yield ("",), (f"To change this: {one_line(result.remedy)}",), ("",)
+
+
+def _findings(page: Page, report: Report) -> None:
+    if not report.findings:
+        return
+    page.heading(findings_title(report))
+    number_width = len(f"{len(report.findings)}.")
+    indent = number_width + 2
+    for number, finding in enumerate(report.findings, start=1):
+        rule = finding.rule
+        if number > 1:
+            page.blank()
+        severity = (rule.severity.upper(), _SEVERITIES[rule.severity])
+        said = f" {one_line(rule.code)} (issue {rule.issue}): {one_line(finding.message)}"
+        page.columns([((f"{number}.",), (severity, said))], first=number_width)
+        page.columns(_fields(finding), indent=indent, first=_LABEL_WIDTH)
+        for label, commands in (("run", finding.commands), ("validate", (rule.validation,))):
+            if any(commands):
+                page.line((f"{label}:", "dim"), indent=indent)
+            for command in commands:
+                page.verbatim(command, indent=indent + _INDENT)
+
+
+def _fields(finding: Finding) -> Iterator[tuple[tuple[str | Styled, ...], ...]]:
+    yield (("expected", "dim"),), (one_line(finding.rule.title),)
+    if finding.location is not None:
+        yield (("where", "dim"),), (place(finding.location),)
+    for evidence in finding.evidence:
+        yield (("seen", "dim"),), (fact(evidence),)
+    yield (("remedy", "dim"),), (one_line(finding.rule.remedy),)
+
+
+def _suppressed(page: Page, report: Report) -> None:
+    if not report.suppressed:
+        return
+    page.heading("Suppressed: found, and accepted for now")
+    for one in report.suppressed:
+        finding = one.finding
+        page.line(f"{one_line(finding.rule.code)} until {one.expires}: {one_line(finding.message)}")
+        where = [] if finding.location is None else [((("where", "dim"),), (place(finding.location),))]
+        page.columns([*where, ((("because", "dim"),), (one_line(one.reason),))], indent=_INDENT, first=_LABEL_WIDTH)
+
+
+def _observations(page: Page, report: Report) -> None:
+    if not report.observations:
+        return
+    page.heading("Experiments: is the rule's fault reproduced?")
+    matrix = Matrix.of(report.observations)
+    rows = [
+        (
+            one_line(f"{rule.code} {rule.title}"),
+            [(cell, _OUTCOMES.get(cell, "")) for cell in (matrix.cell(rule, target) for target in matrix.targets)],
+        )
+        for rule in matrix.rules
+    ]
+    page.table("rule", [one_line(str(target)) for target in matrix.targets], rows)
+    described = [target for target in matrix.targets if target.description]
+    if described:
+        page.blank()
+    for target in described:
+        page.line((one_line(f"{target}: {target.description}"), "dim"))
+    for seen in remarkable(report.observations):
+        page.blank()
+        page.line(sighting(seen))
+        for evidence in seen.evidence:
+            page.line(fact(evidence), indent=_INDENT)

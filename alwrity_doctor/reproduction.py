@@ -1,0 +1,158 @@
+"""Experiments in, one Report out: each fault shows on its model, and is absent from what we ship."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from alwrity_checks.errors import DoctorError
+from alwrity_checks.model import (
+    CheckResult,
+    Event,
+    Evidence,
+    Finding,
+    Observation,
+    Outcome,
+    Report,
+    TargetKind,
+    Verdict,
+)
+from alwrity_checks.redaction import scrub
+from alwrity_doctor import __version__
+from alwrity_doctor.facts import environment
+from alwrity_doctor.foreign import in_one_line, traceback_of
+from alwrity_doctor.interruption import Interrupted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from alwrity_checks.model import Observer, Rule
+
+__all__ = ["Reproducible", "judge", "reproduce"]
+
+T = TypeVar("T")
+
+
+class Reproducible(Protocol[T]):
+    """An experiment that knows what it is done to. A target's `str` names it in the output."""
+
+    @property
+    def issue(self) -> int:
+        """The entry of the tracker it reproduces."""
+
+    def targets(self) -> Sequence[T]:
+        """Return what it is done to: at least one legacy and one fixed target."""
+
+    async def run(self, target: T, observer: Observer) -> Sequence[Observation]:
+        """Put `target` through every scenario."""
+
+
+async def reproduce(
+    experiments: Iterable[Reproducible[Any]], observer: Observer, *, command: str = "reproduce"
+) -> Report:
+    """Carry out `experiments`, one target after the other so that none disturbs another's timings, and judge each rule.
+
+    A target on which an experiment raises is a result of its own, `unknown`. Raises `Interrupted`, with the report of
+    what was observed so far, when it is cancelled.
+    """
+    started, clock = datetime.now(UTC), time.monotonic()
+    observations: list[Observation] = []
+    broken: list[CheckResult] = []
+
+    def report() -> Report:
+        return Report(
+            command=command,
+            version=__version__,
+            started=started,
+            duration=timedelta(seconds=time.monotonic() - clock),
+            results=(*judge(observations), *broken),
+            observations=tuple(observations),
+            environment=environment(),
+        )
+
+    try:
+        for experiment in experiments:
+            for target in experiment.targets():
+                name = f"experiment {experiment.issue}: {target}"
+                observer.notify(Event("started", name))
+                clock_of_target = time.monotonic()
+                result = None
+                try:
+                    observations.extend(await experiment.run(target, observer))
+                except Exception as error:  # noqa: BLE001 - the other targets go on
+                    duration = timedelta(seconds=time.monotonic() - clock_of_target)
+                    result = _raised(name, experiment.issue, error, duration)
+                    broken.append(result)
+                observer.notify(Event("finished", name, result=result))
+    except asyncio.CancelledError:
+        raise Interrupted(report()) from None
+    return report()
+
+
+def judge(observations: Iterable[Observation]) -> tuple[CheckResult, ...]:
+    """Return a result per rule, in the order of the codes.
+
+    `pass`: the fault shows on at least one legacy variant and on nothing else. `fail`: it shows on the fixed component
+    or the user's backend, or no legacy model shows it any longer, which makes its absence elsewhere worthless.
+    `unknown`: what was observed does not decide it.
+    """
+    by_rule: dict[str, list[Observation]] = {}
+    for one in observations:
+        by_rule.setdefault(one.rule.code, []).append(one)
+    return tuple(_judge(by_rule[code]) for code in sorted(by_rule))
+
+
+def _judge(seen: Sequence[Observation]) -> CheckResult:
+    rule = seen[0].rule
+    legacy = [one for one in seen if one.target.kind is TargetKind.LEGACY]
+    shipped = [one for one in seen if one.target.kind is not TargetKind.LEGACY]
+    if faulty := [one for one in shipped if one.outcome is Outcome.REPRODUCED]:
+        return _result(rule, Verdict.FAIL, findings=tuple(_finding(one) for one in faulty))
+    shown = [one for one in legacy if one.outcome is Outcome.REPRODUCED]
+    undecided = [one for one in (shipped if shown else (*shipped, *legacy)) if one.outcome is Outcome.UNKNOWN]
+    if undecided:
+        first = undecided[0]
+        return _result(rule, Verdict.UNKNOWN, f"{first.target}, {first.scenario}: {first.message}")
+    for kind in (TargetKind.LEGACY, TargetKind.FIXED):
+        if not any(one.target.kind is kind for one in seen):
+            return _result(rule, Verdict.UNKNOWN, f"no {kind} target was observed")
+    if not shown:
+        message = f"the model no longer shows the fault: {_variants(legacy)}"
+        return _result(rule, Verdict.FAIL, findings=(Finding(rule, message, legacy[0].evidence),))
+    return _result(rule, Verdict.PASS, f"reproduced on {_variants(shown)}; absent from {_variants(shipped)}")
+
+
+def _result(rule: Rule, verdict: Verdict, reason: str = "", findings: tuple[Finding, ...] = ()) -> CheckResult:
+    remedy = rule.reproduction if verdict is Verdict.UNKNOWN else ""
+    return CheckResult(rule.code, rule.title, rule.issue, verdict, findings, reason=reason, remedy=remedy)
+
+
+def _finding(observation: Observation) -> Finding:
+    return Finding(
+        observation.rule,
+        f"reproduced on {observation.target}: {observation.message}",
+        (Evidence("scenario", observation.scenario), *observation.evidence),
+    )
+
+
+def _variants(observations: Sequence[Observation]) -> str:
+    return ", ".join(dict.fromkeys(str(one.target) for one in observations))
+
+
+def _raised(name: str, issue: int, error: Exception, duration: timedelta) -> CheckResult:
+    if isinstance(error, DoctorError):
+        reason, remedy = scrub(error.diagnosis), scrub(error.remedy)
+    else:
+        reason, remedy = f"the experiment raised {in_one_line(error)}", "report it as a fault of alwrity-doctor"
+    return CheckResult(
+        name,
+        f"the experiment of issue {issue} runs to its end",
+        issue,
+        Verdict.UNKNOWN,
+        reason=reason,
+        remedy=remedy,
+        evidence=(traceback_of(error),),
+        duration=duration,
+    )

@@ -1,0 +1,104 @@
+"""Secrets are wrapped where they enter, and foreign text is scrubbed where it enters.
+
+A `Secret` shows its class prefix and a fingerprint keyed with a random key of this process: two equal secrets can be
+told to be equal within one run, and a fingerprint from a report cannot be looked up in a table of guesses.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Final, NoReturn
+
+__all__ = ["Secret", "fingerprint", "scrub"]
+
+_PROCESS_KEY: Final = os.urandom(16)
+_registered: set[str] = set()
+"""Every secret wrapped so far; long-lived components do not wrap what they are handed."""
+_SHORTEST_REGISTERED: Final = 8
+"""A shorter value ("true", "8000") would be cut out of ordinary words."""
+
+_PREFIXES: Final = re.compile(
+    r"(?:[ps]k_(?:test|live)_|whsec_|ak_|oat_|mt_|m2m_|hf_|sess_|user_|ins_|client_|mch_|dvb_|eyJ"
+    r"|-----BEGIN [A-Z ]+-----)"
+)
+_SHAPES: Final = re.compile(
+    r"""
+      eyJ[A-Za-z0-9_-]{5,}(?:\.[A-Za-z0-9_=-]*)*            # anything that begins like a JOSE object
+    | (?:sk_(?:test|live)_|whsec_|oat_|m2m_|mt_|ak_|hf_|dvb_)[A-Za-z0-9_+/=-]{6,}
+    | -----BEGIN\ [A-Z ]*PRIVATE\ KEY-----(?!…).*?(?:-----END\ [A-Z ]*PRIVATE\ KEY-----|\Z)
+    | (?<=://)[^\s/?\#"'<>]+(?=@)                             # userinfo in a URL
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_BEARER: Final = re.compile(
+    r"""
+    (?<![A-Za-z]) ((?i:bearer|basic)) ((?:\s|%20|\+|:)+)
+    (?![a-z.,;:!?]+\b(?!\S)) ([^\s"',;…]{6,}) (?![^\s"',;]*…)     # an ordinary word is no credential
+    """,
+    re.VERBOSE,
+)
+
+
+def fingerprint(value: str | bytes) -> str:
+    """Return 8 hexadecimal digits that are equal for equal values within this process, and mean nothing elsewhere."""
+    import hashlib  # here, because OpenSSL takes 5 ms to load and most commands show no secret
+
+    data = value.encode("utf-8", "surrogatepass") if isinstance(value, str) else value
+    return hashlib.blake2b(data, key=_PROCESS_KEY, digest_size=4).hexdigest()
+
+
+def _masked(value: str) -> str:
+    prefix = _PREFIXES.match(value)
+    return f"{prefix.group() if prefix else ''}…#{fingerprint(value)}"
+
+
+class Secret:
+    """A value that is shown only as its class prefix and fingerprint; `reveal()` gives it to the code that needs it."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str, *, scrubbed: bool = True) -> None:
+        """Wrap `value`; `scrubbed=False` is for what is masked for caution only and may well be an ordinary word."""
+        self._value = value
+        if scrubbed and len(value) >= _SHORTEST_REGISTERED:
+            _registered.add(value)
+
+    def reveal(self) -> str:
+        """Return the value itself. Every call site is a place to look at in a review."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return _masked(self._value)
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+    def __len__(self) -> int:
+        return len(self._value)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Secret):
+            return NotImplemented
+        import hmac
+
+        ours, theirs = (one.reveal().encode("utf-8", "surrogatepass") for one in (self, other))
+        return hmac.compare_digest(ours, theirs)
+
+    def __hash__(self) -> int:
+        return hash((Secret, self._value))
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Secret is not serialised")
+
+
+def scrub(text: str) -> str:
+    """Return `text` without any secret wrapped in this process and without anything shaped like a credential.
+
+    For text that we did not write: an answer's body, a foreign exception, a traceback, a log line.
+    """
+    for value in sorted(_registered, key=len, reverse=True):
+        if value in text:
+            text = text.replace(value, _masked(value))
+    text = _BEARER.sub(lambda match: f"{match.group(1)}{match.group(2)}{_masked(match.group(3))}", text)
+    return _SHAPES.sub(lambda match: _masked(match.group()), text)

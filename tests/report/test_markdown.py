@@ -1,0 +1,86 @@
+"""The Markdown format, read with a real parser."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hypothesis import given
+from markdown_it import MarkdownIt
+
+from alwrity_doctor.report.characters import one_line, visible
+from alwrity_doctor.report.markdown import code, fenced, prose, render
+from tests.report.random_reports import RANDOM, TEXT, reports
+from tests.support.shared_report import shared_report
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from markdown_it.token import Token
+
+    from alwrity_checks.model import Report
+
+PARSER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+
+
+def _tokens(text: str) -> Iterator[Token]:
+    for token in PARSER.parse(text):
+        yield token
+        yield from token.children or ()
+
+
+def _shown(text: str) -> str:
+    return "".join(token.content for token in _tokens(text) if token.type in {"text", "code_inline"})
+
+
+@RANDOM
+@given(text=TEXT)
+def test_prose_is_shown_as_it_is(text: str) -> None:
+    """Whatever was observed is read back from the page word for word, alone and in a table's cell."""
+    assert _shown(prose(text)) == one_line(text)
+    assert _shown(f"| a |\n| --- |\n| {prose(text)} |") == "a" + one_line(text)
+
+
+@RANDOM
+@given(text=TEXT)
+def test_code_is_shown_as_it_is(text: str) -> None:
+    """A location or value stays one piece of code, however many backticks it holds."""
+    assert _shown(code(text)) == one_line(text)
+
+
+@RANDOM
+@given(text=TEXT)
+def test_a_fence_holds_whatever_is_in_it(text: str) -> None:
+    """No evidence closes its block."""
+    (token,) = PARSER.parse(fenced(text, "text"))
+    assert token.content == visible(text) + "\n"
+
+
+@RANDOM
+@given(report=reports())
+def test_no_report_brings_markup_of_its_own(report: Report) -> None:
+    """No HTML but the empty comment, no link and no image comes from what was observed."""
+    for token in _tokens(render(report)):
+        assert token.type not in {"link_open", "image", "html_block", "s_open", "em_open"}
+        assert token.type != "html_inline" or token.content == "<!-- -->"
+
+
+def test_nobody_is_mentioned() -> None:
+    """A name after an @ in a server's answer does not call that person to the pull request."""
+    assert "@<!-- -->octocat" in render(shared_report())
+    assert prose("mail to a@b.example") == "mail to a@b.example"
+
+
+def test_the_table_of_checks_has_a_row_for_each() -> None:
+    """Nothing in a reason breaks the table."""
+    rows = [
+        token for token in PARSER.parse(render(shared_report()).split("## What is wrong")[0]) if token.type == "tr_open"
+    ]
+    assert len(rows) == 1 + len(shared_report().results)
+
+
+def test_commands_are_in_blocks_that_can_be_copied() -> None:
+    """A remedy's commands stand alone in a block, as they were given."""
+    blocks = [token.content for token in PARSER.parse(render(shared_report())) if token.info == "sh"]
+    for finding in shared_report().findings:
+        assert f"{finding.rule.validation}\n" in blocks
+        assert not finding.commands or "\n".join(finding.commands) + "\n" in blocks
