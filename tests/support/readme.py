@@ -1,0 +1,110 @@
+"""The README's recorded examples: run, compared, and recorded anew.
+
+A ```console block holds commands behind `$ ` and what they print. `python -m tests.support.readme` writes the present
+output into the README; the test compares. What differs from run to run (times, dates, fingerprints, versions of
+libraries) is masked on both sides of the comparison.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from alwrity_checks.auth.mint import Instance
+from tests.support.capture import recorded_example
+
+ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
+_BLOCK = re.compile(r"```console\n(.*?)```", re.DOTALL)
+_MASKS = (
+    (re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z| UTC)?"), "<moment>"),
+    (re.compile(r"<?\d+(\.\d+)? (ms|s|min|h|d)\b"), "<time>"),
+    (re.compile(r"…#[0-9a-f]{8}"), "…#<fingerprint>"),
+    (re.compile(r"/\S*/(python3?[\d.]*)"), "<path>/python"),
+    (re.compile(r"\bPyJWT \d[\d.]*"), "PyJWT <version>"),
+    (re.compile(r" +"), " "),
+    (re.compile(r"─+|━+"), "─"),
+)
+
+
+@dataclass(frozen=True)
+class Example:
+    """A command and what the README says it prints, on stdout and stderr together."""
+
+    command: str
+    printed: str
+
+
+def examples(text: str) -> Iterator[Example]:
+    """Yield every command of every console block, in order."""
+    for block in _BLOCK.findall(text):
+        for part in re.split(r"(?m)^\$ ", block)[1:]:
+            command, _, printed = part.partition("\n")
+            yield Example(command, printed.strip("\n"))
+
+
+def lay_out(folder: Path) -> None:
+    """Write the files that the examples speak of: a backend's .env, a token, a key set, a browser capture."""
+    instance = Instance()
+    (folder / ".env").write_text(
+        "CLERK_PUBLISHABLE_KEY=pk_test_Zm9vLWJhci0xMy5jbGVyay5hY2NvdW50cy5kZXYk\n"
+        "CLERK_SECRET_KEY=sk_live_thisIsNotARealKeyAtAll0000000000\n"
+        "ENV=production\n",
+        encoding="utf-8",
+    )
+    (folder / "token.txt").write_text(instance.token(now=1_790_000_000), encoding="utf-8")
+    (folder / "jwks.json").write_text(json.dumps(instance.jwks()), encoding="utf-8")
+    (folder / "capture.har").write_bytes(recorded_example(instance))
+    (folder / "tracker.md").write_bytes((ROOT / "tracker.md").read_bytes())
+
+
+def run(command: str, folder: Path) -> str:
+    """Run `command` in a shell in `folder`, with nothing in the environment that bears on it."""
+    kept = {name: value for name, value in os.environ.items() if "CLERK" not in name and "ENV" not in name}
+    environment = kept | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "COLUMNS": "100"}
+    done = subprocess.run(  # noqa: S602 - the README's own commands, as a reader would paste them
+        command,
+        shell=True,
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
+        text=True,
+        encoding="utf-8",
+        timeout=120,
+    )
+    return done.stdout.strip("\n")
+
+
+def masked(text: str) -> str:
+    """Return `text` without what differs from run to run."""
+    for pattern, mask in _MASKS:
+        text = pattern.sub(mask, text)
+    return "\n".join(line.strip() for line in text.splitlines())
+
+
+def main() -> None:
+    """Record every example anew."""
+    text = README.read_text("utf-8")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        lay_out(folder)
+
+        def record(block: re.Match[str]) -> str:
+            parts = [part.partition("\n")[0] for part in re.split(r"(?m)^\$ ", block.group(1))[1:]]
+            return "```console\n" + "".join(f"$ {command}\n{run(command, folder)}\n" for command in parts) + "```"
+
+        README.write_text(_BLOCK.sub(record, text), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

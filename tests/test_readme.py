@@ -1,0 +1,79 @@
+"""The README is true: every command in it runs and prints what stands there."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from alwrity_checks.auth.mint import Instance
+from alwrity_doctor.cli import COMMANDS
+from tests.support.readme import README, Example, examples, lay_out, masked, run
+
+TEXT = README.read_text("utf-8")
+EXAMPLES = tuple(examples(TEXT))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a folder with the files that the examples speak of."""
+    path = tmp_path_factory.mktemp("readme")
+    lay_out(path)
+    return path
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.command)
+def test_an_example_prints_what_the_readme_records(example: Example, folder: Path) -> None:
+    """A reader who pastes the command sees the recorded output, but for times, dates and fingerprints."""
+    assert masked(run(example.command, folder)) == masked(example.printed)
+
+
+def test_every_command_has_an_example() -> None:
+    """No command group is left out of the README."""
+    shown = " ".join(example.command for example in EXAMPLES)
+    assert [name for name in COMMANDS if f"alwrity-doctor {name}" not in shown] == []
+
+
+def test_every_command_in_code_is_a_recorded_one_or_make() -> None:
+    """The README shows no shell command that no test runs: those in sh blocks are make's, git's and pip's."""
+    for block in re.findall(r"```sh\n(.*?)```", TEXT, re.DOTALL):
+        for line in block.splitlines():
+            assert line.split()[0] in {"make", "git", "cd", "pip"}, line
+
+
+def test_the_gate_of_the_ci_example_runs(folder: Path) -> None:
+    """The line for CI is accepted as it stands, annotates, and leaves its SARIF file."""
+    lines = re.findall(r"(?m)^- run: (alwrity-doctor .*)$", TEXT)
+    assert [run(line, folder) for line in lines if "::error" in run(line, folder)]
+    assert (folder / "doctor.sarif").is_file()
+
+
+def test_the_backend_example_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The FastAPI example, as it stands, refuses a request without a token and names no reason it should not."""
+    monkeypatch.setenv("CLERK_PUBLISHABLE_KEY", "pk_test_Zm9vLWJhci0xMy5jbGVyay5hY2NvdW50cy5kZXYk")
+    monkeypatch.setenv("CLERK_JWT_KEY", Instance().pem())
+    (source,) = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(compile(source, "README.md", "exec"), names)  # noqa: S102 - the README's own code
+
+    async def ask() -> httpx.Response:
+        transport = httpx.ASGITransport(names["app"])
+        async with (
+            names["lifespan"](names["app"]),
+            httpx.AsyncClient(transport=transport, base_url="http://b") as client,
+        ):
+            return await client.get("/api/me")
+
+    answer = asyncio.run(ask())
+    assert (answer.status_code, answer.headers["www-authenticate"]) == (401, 'Bearer realm="alwrity"')
+
+
+def test_the_extras_exist() -> None:
+    """What the README tells to install is declared."""
+    extras = tomllib.loads((README.parent / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
+    assert set(re.findall(r"pip install '[^\[']*\[(\w+)\]'", TEXT)) <= extras.keys()
