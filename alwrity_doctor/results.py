@@ -2,31 +2,41 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
 
-from alwrity_checks.model import Report, Severity
+from alwrity_checks.model import CheckResult, Report, Severity, Verdict
 from alwrity_doctor import __version__
 from alwrity_doctor.facts import environment
-
-if TYPE_CHECKING:
-    from alwrity_checks.model import CheckResult
+from alwrity_doctor.interruption import Interrupted
 
 __all__ = ["reported"]
 
 
-async def reported(command: str, results: Awaitable[Sequence[CheckResult]], fail_on: Severity) -> Report:
-    """Wait for `results` and return them as the report of `command`."""
+async def reported(command: str, work: Awaitable[object], fail_on: Severity, results: Sequence[CheckResult]) -> Report:
+    """Wait for `work`, which adds to `results`, and return them as the report of `command`.
+
+    Raises `Interrupted`, with the results so far, when it is cancelled.
+    """
     started, clock = datetime.now(UTC), time.monotonic()
-    found = tuple(await results)
-    return Report(
-        command=command,
-        version=__version__,
-        started=started,
-        duration=timedelta(seconds=time.monotonic() - clock),
-        results=found,
-        fail_on=fail_on,
-        environment=environment(),
-    )
+
+    def report(*rest: CheckResult) -> Report:
+        return Report(
+            command=command,
+            version=__version__,
+            started=started,
+            duration=timedelta(seconds=time.monotonic() - clock),
+            results=(*results, *rest),
+            fail_on=fail_on,
+            environment=environment(),
+        )
+
+    try:
+        await work
+    except asyncio.CancelledError:
+        title = f"{command} came to its end"
+        rest = CheckResult("interrupted", title, 0, Verdict.UNKNOWN, reason="it was interrupted", remedy="run it again")
+        raise Interrupted(report(rest)) from None
+    return report()

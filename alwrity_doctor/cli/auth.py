@@ -21,7 +21,7 @@ from alwrity_doctor.cli.output import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from alwrity_checks.model import CheckResult, Observer, Report
+    from alwrity_checks.model import Observer, Report
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -62,35 +62,32 @@ def verify(  # noqa: PLR0913 - each parameter is an option of the command
 ) -> None:
     """Say what is wrong with a token, step by step, then everything together.
 
-    Without a pin on the command line the backend's own settings pin the instance: the environment, then .env files.
+    What the command line does not pin, the backend's own settings do: the environment, then .env files.
     """
     from alwrity_doctor.cli.token_input import read_token
 
     outputs = parse_formats(form)
     text = read_token(token, token_file)
 
-    from dataclasses import replace
-
     from alwrity_checks.auth.pins import Pins
-    from alwrity_checks.settings import Settings
+    from alwrity_doctor.cli.pinning import pinned
 
-    pins = Pins.of_flags(
+    flags = Pins.of_flags(
         issuers=tuple(issuer or ()),
         publishable_key=publishable_key,
         jwks_url=jwks_url,
         jwks_file=jwks_file,
         jwt_key=jwt_key,
+        authorized_parties=tuple(authorized_party or ()),
     )
-    if not pins.any:
-        pins = Pins.of_settings(Settings.load(env_files=env_files(env_file)))
-    if authorized_party:
-        pins = replace(pins, authorized_parties=frozenset(authorized_party))
+    pins, steps = pinned(flags, env_files(env_file))
 
     async def work(_observers: Sequence[Observer]) -> Report:
         from alwrity_checks.auth.diagnosis import diagnose
         from alwrity_doctor.results import reported
 
-        return await reported("auth verify", diagnose(text, pins, leeway=leeway, offline=offline), fail_on.severity)
+        diagnosis = diagnose(text, pins, leeway=leeway, offline=offline, steps=steps)
+        return await reported("auth verify", diagnosis, fail_on.severity, steps)
 
     raise typer.Exit(deliver(work, outputs))
 
@@ -142,21 +139,22 @@ def har(  # noqa: PLR0913 - each parameter is an option of the command
     from alwrity_checks.auth.claims import ClaimPolicy
     from alwrity_checks.auth.har import open_capture, read_capture, results
     from alwrity_checks.auth.pins import Pins
-    from alwrity_checks.settings import Settings
+    from alwrity_doctor.cli.pinning import pinned
     from alwrity_doctor.observers import Broadcast
     from alwrity_doctor.results import reported
 
     outputs = parse_formats(form)
-    pins = Pins.of_flags(issuers=tuple(issuer or ()), publishable_key=publishable_key)
-    if not pins.any:
-        pins = Pins.of_settings(Settings.load(env_files=env_files(env_file)))
+    flags = Pins.of_flags(issuers=tuple(issuer or ()), publishable_key=publishable_key)
+    pins, steps = pinned(flags, env_files(env_file))
     policy = ClaimPolicy(pins.issuers, proxies=pins.proxies, satellites=pins.satellites)
 
-    async def judged(observers: Sequence[Observer]) -> Sequence[CheckResult]:
+    async def judged(observers: Sequence[Observer]) -> None:
         with open_capture(file) as stream:
-            return tuple(results(read_capture(stream, policy=policy, observer=Broadcast(observers))))
+            steps.extend(results(read_capture(stream, policy=policy, observer=Broadcast(observers))))
 
-    raise typer.Exit(deliver(lambda observers: reported("auth har", judged(observers), fail_on.severity), outputs))
+    raise typer.Exit(
+        deliver(lambda observers: reported("auth har", judged(observers), fail_on.severity, steps), outputs)
+    )
 
 
 @app.command()

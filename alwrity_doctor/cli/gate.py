@@ -37,7 +37,9 @@ def gate(  # noqa: PLR0913 - each parameter is an option of the command
     issue: Annotated[list[int] | None, typer.Option(help="Only checks of this issue; may be repeated.")] = None,
     backend: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="The root of your checkout.", exists=True, file_okay=False),
+        typer.Option(
+            metavar="DIR", help="The root of your checkout; its .env files are read.", exists=True, file_okay=False
+        ),
     ] = None,
     env_file: EnvFileOption = None,
     offline: OfflineOption = False,
@@ -68,7 +70,7 @@ def gate(  # noqa: PLR0913 - each parameter is an option of the command
         from alwrity_doctor.gate import run_checks
 
         # Read anew for each run: what is waited for may be a setting.
-        settings = Settings.load(env_files=env_files(env_file))
+        settings = Settings.load(env_files=env_files(env_file, backend or Path()))
         context = Context(settings, offline=offline, backend=str(backend) if backend else None)
         return await run_checks(
             chosen, context, observers=observers, suppressions=suppressions, fail_on=fail_on.severity

@@ -87,9 +87,9 @@ _DEFAULT_ENV_FILES: Final = (Path("backend/.env"), Path(".env"))
 _DEFAULT_WIDTH: Final = 100
 
 
-def env_files(given: Sequence[Path] | None) -> tuple[Path, ...]:
-    """Return the .env files to read: those given, or else the default ones that exist."""
-    return tuple(given) if given else tuple(path for path in _DEFAULT_ENV_FILES if path.is_file())
+def env_files(given: Sequence[Path] | None, root: Path = Path()) -> tuple[Path, ...]:
+    """Return the .env files to read: those given, or else the default ones that exist below `root`."""
+    return tuple(given) if given else tuple(path for name in _DEFAULT_ENV_FILES if (path := root / name).is_file())
 
 
 @dataclass(frozen=True, slots=True)

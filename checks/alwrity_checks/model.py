@@ -337,10 +337,14 @@ class Report:
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """Every finding that counts, the likeliest cause first."""
+        """Every finding that counts, the likeliest cause first; what hindered a check comes after what one found."""
         weight = list(Severity)
-        found = [finding for result in self.results for finding in result.findings]
-        return tuple(sorted(found, key=lambda f: (weight.index(f.rule.severity), f.rule.precedence)))
+        found = [
+            ((weight.index(finding.rule.severity), result.verdict is Verdict.UNKNOWN, finding.rule.precedence), finding)
+            for result in self.results
+            for finding in result.findings
+        ]
+        return tuple(finding for _, finding in sorted(found, key=lambda one: one[0]))
 
     @property
     def suppressed(self) -> tuple[SuppressedFinding, ...]:

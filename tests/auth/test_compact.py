@@ -517,3 +517,9 @@ def test_no_message_holds_the_token(instance: Instance) -> None:
         with pytest.raises(Exception, match=r"^[a-z-]+") as caught:
             verify_compact(spoilt, instance.jwks())
         assert all(part not in str(caught.value) for part in token.split("."))
+
+
+@pytest.mark.parametrize("keys", [None, "text", b"bytes", 7, []])
+def test_keys_that_are_none(instance: Instance, keys: Any) -> None:  # noqa: ANN401 - any at all
+    """What is no JWK, JWKS or KeySet is a rejection too, whoever passes it."""
+    assert reason(lambda: verify_compact(instance.token(), keys)) is Reason.JWKS_NOT_JSON

@@ -55,7 +55,8 @@ def judged(text: str, pins: Pins, fail_on: Severity = Severity.ERROR, **options:
     """Return the report of a diagnosis."""
 
     async def work() -> Report:
-        return await reported("auth verify", diagnose(text, pins, **options), fail_on)
+        steps: list[CheckResult] = []
+        return await reported("auth verify", diagnose(text, pins, steps=steps, **options), fail_on, steps)
 
     return asyncio.run(work())
 
@@ -220,7 +221,7 @@ def test_a_signature_in_another_spelling(instance: Instance) -> None:
         ("", Reason.TOKEN_MISSING),
         ("   \r\n", Reason.TOKEN_MISSING),
         ('""', Reason.TOKEN_MISSING),
-        ("Bearer ", Reason.TOKEN_NOT_JWT),
+        ("Bearer ", Reason.TOKEN_MISSING),
         ("null", Reason.TOKEN_PLACEHOLDER),
         ("undefined", Reason.TOKEN_PLACEHOLDER),
         ("Bearer null", Reason.TOKEN_PLACEHOLDER),
@@ -445,6 +446,24 @@ def test_an_answer_from_a_cache(instance: Instance) -> None:
     body = json.dumps(instance.jwks()).encode()
     with RawServer(answer(body, f"Date: {date}", "Age: 600", "Content-Type: application/json")) as server:
         assert reasons(judged(instance.token(), pinned_to(server, instance))) == []
+
+
+@pytest.mark.parametrize("age", ["nan", "inf", "-600", "1e300", "9" * 300, "soon"])
+def test_an_age_that_is_none(instance: Instance, age: str) -> None:
+    """An Age that is no number of seconds says nothing of the clock, and is not shown."""
+    body = json.dumps(instance.jwks()).encode()
+    date = formatdate(time.time(), usegmt=True)
+    with RawServer(answer(body, f"Date: {date}", f"Age: {age}", "Content-Type: application/json")) as server:
+        assert reasons(judged(instance.token(), pinned_to(server, instance))) == []
+
+
+def test_what_hindered_a_step_is_not_the_cause_of_another_s_failure(instance: Instance) -> None:
+    """A key server that is away is named, but after what was found wrong with the token itself."""
+    with LoopbackServer(mode=Mode.UNAVAILABLE) as server:
+        ours = served(instance, server)
+        pins = Pins(frozenset({ours.issuer}), authorized_parties=frozenset({"https://app.example"}))
+        report = judged(ours.token(azp="https://evil.example"), pins)
+    assert reasons(report) == [Reason.AZP_MISMATCH, Reason.JWKS_HTTP_5XX]
 
 
 # What is fetched, and what is not

@@ -253,13 +253,13 @@ def without_stale_keys(deployment: Any, stage: Stage) -> Deployment:  # noqa: AN
 
 def with_a_long_leeway(deployment: Any, stage: Stage) -> Deployment:  # noqa: ANN401 - reaches into the component
     """Allow for 300 s between two clocks."""
-    deployment.verifier.policy = replace(deployment.verifier.policy, leeway=300.0)
+    deployment.verifier._policy = replace(deployment.verifier.policy, leeway=300.0)
     return Wrapper(deployment, stage)
 
 
 def without_parties(deployment: Any, stage: Stage) -> Deployment:  # noqa: ANN401 - reaches into the component
     """Do not look at `azp`."""
-    deployment.verifier.policy = replace(deployment.verifier.policy, authorized_parties=frozenset())
+    deployment.verifier._policy = replace(deployment.verifier.policy, authorized_parties=frozenset())
     return Wrapper(deployment, stage)
 
 

@@ -119,6 +119,13 @@ def test_customised_claims_reach_the_dictionary(app: FastAPI, instance: Instance
     assert get(app, "/me", bearer(token)).json()["email"] == "a@example.com"
 
 
+def test_names_by_their_openid_claims(app: FastAPI, instance: Instance) -> None:
+    """Where the token has given_name and family_name instead, those are the names."""
+    token = instance.token(now=NOW, given_name="Ada", family_name="L.")
+    found = get(app, "/me", bearer(token)).json()
+    assert (found["first_name"], found["last_name"]) == ("Ada", "L.")
+
+
 def test_the_whole_session_is_there(app: FastAPI, instance: Instance) -> None:
     """A route may take the session itself."""
     found = get(app, "/session", bearer(instance.token(now=NOW))).json()

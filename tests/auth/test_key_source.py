@@ -524,3 +524,16 @@ def test_what_is_refused_by_form_causes_no_fetch(instance: Instance, token: Call
     with pytest.raises(TokenRejected):
         guard.verify_sync(token(instance))
     assert fetch.calls == 0
+
+
+def test_a_kid_is_not_called_unknown_while_a_fetch_is_under_way(instance: Instance, other_instance: Instance) -> None:
+    """Who gives up waiting for keys gets 503: the answer that is still to come may hold the kid."""
+    fetch, clock = Fetch(instance), Clock()
+    keys = warm(fetch, clock)
+    clock.now += COOLDOWN
+    fetch.gate.clear()
+    assert isinstance(keys.lookup(other_instance.kid), Future)
+    refusal = rejection(lambda: keys.settle(other_instance.kid))
+    fetch.gate.set()
+    settled(keys)
+    assert isinstance(refusal, KeysUnavailable)

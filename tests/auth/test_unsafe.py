@@ -95,3 +95,12 @@ def test_odd_claims_break_nothing(instance: Instance, name: str, value: object) 
 def test_names_of_production(value: str, *, production: bool) -> None:
     """Which values mean production."""
     assert says_production(value) is production
+
+
+@pytest.mark.parametrize("name", ["CLERK_SECRET_KEY", "CLERK_PUBLISHABLE_KEY", "REACT_APP_CLERK_PUBLISHABLE_KEY"])
+def test_a_live_key_says_production_too(name: str) -> None:
+    """Whoever forgot to name the environment has at least a production instance's key."""
+    kind = "sk" if "SECRET" in name else "pk"
+    with pytest.raises(ConfigurationError, match=name):
+        UnsafeNoVerification({name: f"{kind}_live_abc"})
+    assert isinstance(UnsafeNoVerification({name: f"{kind}_test_abc"}), UnsafeNoVerification)

@@ -240,3 +240,16 @@ def test_a_setting_does_not_reach_the_terminal_raw(doctor: CommandLine, tmp_path
         done = doctor("auth", "env", "--offline", "--format", form)
         assert not set(done.out) & {"\x1b", "\u202e"}
         assert not [line for line in done.out.splitlines() if line.lstrip().startswith("::error::gotcha")]
+
+
+def test_a_secret_key_does_not_follow_a_url_from_elsewhere(
+    doctor: CommandLine, instance: Instance, tmp_path: Path
+) -> None:
+    """A .env that lies about cannot have the environment's secret key sent to a host of its choice."""
+    with LoopbackServer(instance.jwks()) as frontend, LoopbackServer(instance.jwks()) as api:
+        (tmp_path / ".env").write_text(f"CLERK_PROXY_URL={frontend.origin}\nCLERK_API_URL={api.origin}\n")
+        secret = "sk_test_" + "a1b2c3d4" * 5
+        done = doctor("auth", "env", CLERK_PUBLISHABLE_KEY=KEY, CLERK_SECRET_KEY=secret, ENVIRONMENT="production")
+        assert api.hits == 0
+    assert done.code == 3
+    assert "it is not sent there" in done.out

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import time
 from typing import TYPE_CHECKING
 
@@ -165,13 +166,42 @@ def test_the_settings_pin_where_no_flag_does(doctor: CommandLine, instance: Inst
 
 
 def test_an_env_file_that_is_named(doctor: CommandLine, instance: Instance, tmp_path: Path) -> None:
-    """--env-file is read instead of the default ones; one that is missing ends with 2."""
+    """--env-file is read instead of the default ones; a missing one ends with 2, a wrong one is a finding."""
     (tmp_path / ".env").write_text("CLERK_PUBLISHABLE_KEY=pk_test_xxx\n")
     (tmp_path / "other.env").write_text(f"CLERK_PUBLISHABLE_KEY={KEY}\n")
     token = instance.token().encode()
-    assert doctor("auth", "verify", "-", "--offline", stdin=token).code == 2
+    wrong = doctor("auth", "verify", "-", "--offline", stdin=token)
+    assert wrong.code == 1
+    assert "AUTH013" in wrong.out
+    assert "the text is one JWT" in wrong.out
     assert doctor("auth", "verify", "-", "--offline", "--env-file", "other.env", stdin=token).code == 3
     assert doctor("auth", "verify", "-", "--offline", "--env-file", "missing.env", stdin=token).code == 2
+
+
+def test_settings_complete_the_flags(doctor: CommandLine, instance: Instance, jwks: str, tmp_path: Path) -> None:
+    """A key set at hand does not hide the .env's parties and issuer: production would compare them too."""
+    (tmp_path / ".env").write_text(f"CLERK_PUBLISHABLE_KEY={KEY}\nCLERK_AUTHORIZED_PARTIES=http://localhost:3000\n")
+    for party, code in (("http://localhost:3000", 0), ("http://localhost:3000/", 1)):
+        token = instance.token(azp=party).encode()
+        assert doctor("auth", "verify", "-", "--jwks-file", jwks, stdin=token).code == code
+    other = instance.token(azp="http://localhost:3000", iss="https://bar-baz-7.clerk.accounts.dev").encode()
+    assert "issuer-mismatch-other-instance" in doctor("auth", "verify", "-", "--jwks-file", jwks, stdin=other).out
+
+
+def test_a_pem_alone_pins_the_keys(doctor: CommandLine, instance: Instance, other_instance: Instance) -> None:
+    """CLERK_JWT_KEY without a publishable key judges signatures, and nothing is fetched."""
+    token = instance.token().encode()
+    assert doctor("auth", "verify", "-", stdin=token, CLERK_JWT_KEY=instance.pem()).code == 0
+    wrong = doctor("auth", "verify", "-", stdin=token, CLERK_JWT_KEY=other_instance.pem())
+    assert (wrong.code, "token-invalid-signature" in wrong.out) == (1, True)
+
+
+def test_many_layers_of_wrapping_are_no_healthy_token(doctor: CommandLine, instance: Instance, jwks: str) -> None:
+    """A text that was never looked into does not end with 0, however it is wrapped."""
+    for layers in (1, 8, 9, 17, 40):
+        text = ('"' * layers + instance.token() + '"' * layers).encode()
+        done = doctor("auth", "verify", "-", "--jwks-file", jwks, stdin=text)
+        assert (done.code == 0) is ("the signature is the key's  (RS256" in done.out), layers
 
 
 @pytest.mark.parametrize(
@@ -417,3 +447,22 @@ def test_a_real_pipe(instance: Instance, jwks: str, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(b"PASS")
     assert done.stderr == b""
+
+
+def test_an_interrupted_diagnosis_says_what_it_had_found(instance: Instance, tmp_path: Path) -> None:
+    """Ctrl-C while the key server is silent: exit code 130, the finished steps, and no verdict of health."""
+    with LoopbackServer(mode=Mode.SILENT) as server:
+        (tmp_path / "token").write_text(instance.token(iss=server.origin))
+        pin = ("--issuer", server.origin, "--token-file", "token", "--format=json")
+        with command_line.start("auth", "verify", *pin, cwd=tmp_path) as process:
+            try:
+                while not server.hits:
+                    time.sleep(0.01)
+                process.send_signal(signal.SIGINT)
+                stdout, stderr = process.communicate(timeout=60)
+            finally:
+                process.kill()
+    assert (process.returncode, stderr) == (130, "")
+    document = json.loads(stdout)
+    names = [result["name"] for result in document["results"]]
+    assert (names, document["verdict"]) == (["token.shape", "token.header", "interrupted"], "unknown")

@@ -115,7 +115,7 @@ CHECKS: Final = (
     ),
     _AuthCheck(
         "auth.libraries",
-        "no token library with a known hole is installed",
+        "no token library with a known hole is installed beside this program",
         _libraries,
         frozenset({_CLERK_SETTING_OR_SWITCH}),
     ),

@@ -13,6 +13,7 @@ from alwrity_checks.auth.pem import read_verification_key
 from alwrity_checks.auth.reasons import Reason
 from alwrity_checks.errors import CannotCheck
 from alwrity_checks.model import Evidence, Finding, Location, LocationKind
+from alwrity_checks.settings import Source
 
 if TYPE_CHECKING:
     from alwrity_checks.settings import Settings
@@ -81,11 +82,17 @@ async def key_server_findings(settings: Settings) -> Sequence[Finding]:
 
 async def instance_findings(settings: Settings) -> Sequence[Finding]:
     """Compare the key ids of the Backend API (secret key) with those of the Frontend API (publishable key)."""
-    api = settings.text("CLERK_API_URL", BACKEND_API).strip().rstrip("/") or BACKEND_API
-    url = key_server_url(f"{api}/v1/jwks")
-    secret = settings.get("CLERK_SECRET_KEY")
+    secret, api = settings.get("CLERK_SECRET_KEY"), settings.get("CLERK_API_URL")
     if secret is None:
         raise CannotCheck("CLERK_SECRET_KEY is not set", "set CLERK_SECRET_KEY or pass --env-file FILE")
+    if api is not None and api.source is Source.DOTENV and api.location.name != secret.location.name:
+        # Whoever can put a .env beside the command must not be sent a key from elsewhere.
+        raise CannotCheck(
+            f"CLERK_API_URL comes from {api.location}, the secret key from {secret.location}: it is not sent there",
+            "set both in one place, or unset CLERK_API_URL",
+        )
+    base = (api.value.reveal() if api else "").strip().rstrip("/") or BACKEND_API
+    url = key_server_url(f"{base}/v1/jwks")
     ours = await _keys_of_frontend(settings)
     try:
         theirs = await _fetch(url, {"Authorization": f"Bearer {secret.value.reveal().strip()}"})

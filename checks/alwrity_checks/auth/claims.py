@@ -218,7 +218,7 @@ def _issuer_reason(found: str, policy: ClaimPolicy) -> Reason:
         return Reason.ISSUER_MISMATCH_PROXY
     if host and any(host.endswith(_host(satellite).removeprefix("clerk")) for satellite in policy.satellites):
         return Reason.ISSUER_MISMATCH_SATELLITE
-    if host in hosts or any(known in found.lower() for known in hosts):
+    if host in hosts or any(known and known in found.lower() for known in hosts):
         return Reason.ISSUER_MISMATCH_LOOKALIKE
     kinds = {is_clerk_development_host(known) for known in hosts}
     if is_clerk_development_host(host) not in kinds and host:

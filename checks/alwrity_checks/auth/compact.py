@@ -22,6 +22,7 @@ MAX_TOKEN_BYTES: Final = 8192
 _FORM: Final = re.compile(rb"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 """Clerk's own form: a payload that was taken out (RFC 7515 appendix F) is none."""
 _PARTS: Final = 3
+_KEYS: Final = (Mapping, KeySet)
 _TEXT: Final = (str, bytes)
 _TEXTS: Final = ("typ", "cty", "x5t", "x5t#S256")
 """Members that are text wherever they stand (RFC 7515 §4.1)."""
@@ -124,8 +125,8 @@ def _header(segment: bytes) -> dict[str, Any]:
         return decode_object(decode_base64url(segment))
     except DuplicateKeyError as error:
         raise TokenRejected(Reason.HEADER_DUPLICATE_KEY, f"header: {error}") from None
-    except ValueError as error:
-        raise TokenRejected(Reason.HEADER_INVALID, f"header: {type(error).__name__}") from None
+    except ValueError:
+        raise TokenRejected(Reason.HEADER_INVALID, "the header is not one JSON object in UTF-8") from None
 
 
 def _algorithm_reason(algorithm: object) -> Reason:
@@ -152,6 +153,8 @@ def verify_compact(jws: str | bytes, jwks: Mapping[str, Any] | KeySet, *, max_by
     found by kid alone: none is ever tried at random. Raises TokenRejected.
     """
     compact = parse_compact(jws, max_bytes=max_bytes)
+    if not isinstance(jwks, _KEYS):
+        raise TokenRejected(Reason.JWKS_NOT_JSON, f"the keys are a {type(jwks).__name__}, not a JWK or JWKS")
     single = not isinstance(jwks, KeySet) and "keys" not in jwks
     try:
         keys = jwks if isinstance(jwks, KeySet) else key_set(jwks)

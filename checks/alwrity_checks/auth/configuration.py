@@ -97,7 +97,7 @@ def _origins(text: str) -> list[str]:
         if not _is_origin(origin):
             raise ConfigurationError(
                 f"CLERK_AUTHORIZED_PARTIES: {origin!r:.80} is not an origin",
-                "write scheme and host without a slash at the end: https://app.example.com",
+                "write it as the browser sends it: scheme, host in lower case, port if any, nothing behind: https://app.example.com",
             )
     return origins
 
@@ -108,7 +108,9 @@ def _is_origin(text: str) -> bool:
         port = f":{parts.port}" if parts.port is not None else ""
     except ValueError:
         return False
-    return bool(parts.hostname) and text == f"{parts.scheme}://{parts.hostname}{port}" and text.isprintable()
+    host = parts.hostname or ""
+    written = f"[{host}]" if ":" in host else host
+    return bool(host) and text == f"{parts.scheme}://{written}{port}" and text.isprintable()
 
 
 def static_keys(settings: Settings) -> KeySet | None:

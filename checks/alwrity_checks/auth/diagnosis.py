@@ -51,6 +51,14 @@ _STEP_OF: Final = {
 """Which step shows a reason; what stands nowhere here belongs to the session."""
 _SPOILT: Final = frozenset({Reason.ENCODING_INVALID, Reason.SIGNATURE_NONCANONICAL})
 """Faults of the text as a whole; what else refuses a token that can be decoded is its header's."""
+_OFFLINE: Final = (
+    "--offline was given: no key to judge the token with",
+    "run without --offline, or pass --jwks-file",
+)
+_NOTHING_TO_FETCH: Final = (
+    "nothing is pinned, and the issuer is no host of Clerk's own: nothing was fetched",
+    "pass --publishable-key, --issuer (if you trust it), --jwks-file or --env-file",
+)
 _SHOWN: Final = re.compile(r"[\x20-\x7e]{1,120}")
 
 
@@ -94,16 +102,20 @@ class _Chain:
             self.add(step, verdict=Verdict.SKIP, seen="not reached", because=f"token.{because}")
 
 
-async def diagnose(
+async def diagnose(  # noqa: PLR0913 - what is judged, against what, and how
     text: str,
     pins: Pins,
     *,
     leeway: float = 5.0,
     offline: bool = False,
     clock: Callable[[], float] = time.time,
+    steps: list[CheckResult] | None = None,
 ) -> tuple[CheckResult, ...]:
-    """Take `text`, whatever it is, through the chain; `leeway` in seconds. Never raises for what `text` holds."""
-    chain = _Chain()
+    """Take `text`, whatever it is, through the chain; `leeway` in seconds. Never raises for what `text` holds.
+
+    Each step is added to `steps` as it ends, so that a diagnosis that is interrupted has said what it could.
+    """
+    chain = _Chain(steps if steps is not None else [])
     token, wrapping = unwrap(text) if len(text) <= 2 * MAX_TOKEN_BYTES else (text, ())
     wrapped = (finding(Reason.TOKEN_WRAPPED, f"taken off: {', '.join(wrapping)}"),) * bool(wrapping)
     try:
@@ -115,6 +127,8 @@ async def diagnose(
     size = f"{len(token)} characters"
     if decoded is None:
         fault = refusal or _payload_fault(compact)
+        if fault.reason is Reason.TOKEN_WRAPPED:
+            fault = TokenRejected(Reason.TOKEN_NOT_JWT, "wrapped in more layers than anybody pastes")
         shape = (*wrapped, finding(fault.reason, f"this is {fault.detail}" if _is_kind(fault) else fault.detail))
         chain.add("shape", shape, seen=size)
         chain.skip("header", "key", "signature", "issuer", "party", "times", "session", because="shape")
@@ -169,26 +183,13 @@ async def _key_and_signature(  # noqa: PLR0913 - the two steps share all of it
             header,
             pins.keys,
             (Evidence("keys from", ", ".join(pins.sources)),),
-            "at hand",
+            "from a file or setting",
             fetched=False,
         )
         return _ServerClock()
-    if url is None:
-        chain.add(
-            "key",
-            verdict=Verdict.UNKNOWN,
-            seen="nothing is pinned, and the issuer is no host of Clerk's own: nothing was fetched",
-            remedy="pass --publishable-key, --issuer (if you trust it), --jwks-file or --env-file",
-        )
-        chain.skip("signature", because="key")
-        return _ServerClock()
-    if offline:
-        chain.add(
-            "key",
-            verdict=Verdict.UNKNOWN,
-            seen="--offline was given: no key to judge the token with",
-            remedy="run without --offline, or pass --jwks-file",
-        )
+    if url is None or offline:
+        seen, remedy = _OFFLINE if url else _NOTHING_TO_FETCH
+        chain.add("key", verdict=Verdict.UNKNOWN, seen=seen, remedy=remedy)
         chain.skip("signature", because="key")
         return _ServerClock()
     try:
@@ -205,7 +206,7 @@ async def _key_and_signature(  # noqa: PLR0913 - the two steps share all of it
         chain.skip("signature", because="key")
         return _ServerClock(failure.clock_offset, url)
     evidence = (Evidence("key set", url), *_timings(fetched))
-    _look_up(chain, compact, header, fetched.keys, evidence, f"{len(fetched.keys.keys)} usable key(s)", fetched=True)
+    _look_up(chain, compact, header, fetched.keys, evidence, _times_taken(fetched), fetched=True)
     return _ServerClock(fetched.clock_offset, url)
 
 
@@ -367,8 +368,12 @@ def _text(value: object) -> str:
 
 
 def _timings(source: FetchedKeys | FetchFailed) -> tuple[Evidence, ...]:
+    taken = _times_taken(source)
+    facts = [f"{name} {value}" for name, value in source.facts.items()] if isinstance(source, FetchedKeys) else []
+    return (Evidence("times", taken),) * bool(taken) + (Evidence("answer", ", ".join(facts)),) * bool(facts)
+
+
+def _times_taken(source: FetchedKeys | FetchFailed) -> str:
     timings = source.timings
     steps = (("DNS", timings.dns), ("connect", timings.connect), ("TLS", timings.tls), ("HTTP", timings.http))
-    taken = [f"{name} {seconds * 1000:.0f} ms" for name, seconds in steps if seconds is not None]
-    facts = [f"{name} {value}" for name, value in source.facts.items()] if isinstance(source, FetchedKeys) else []
-    return (Evidence("times", ", ".join(taken)),) * bool(taken) + (Evidence("answer", ", ".join(facts)),) * bool(facts)
+    return ", ".join(f"{name} {seconds * 1000:.0f} ms" for name, seconds in steps if seconds is not None)

@@ -108,8 +108,8 @@ def user_dictionary(session: Session) -> dict[str, Any]:
     return {
         "id": session.user_id,
         "email": session.claim("email"),
-        "first_name": session.claim("first_name"),
-        "last_name": session.claim("last_name"),
+        "first_name": session.claim("first_name") or session.claim("given_name"),
+        "last_name": session.claim("last_name") or session.claim("family_name"),
         "clerk_user_id": session.user_id,
     }
 

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 __all__ = ["FetchFailed", "FetchLimits", "FetchedKeys", "Timings", "fetch_keys"]
 
 _EXCERPT: Final = 200
+_LONGEST_AGE: Final = 7
+"""Digits; 115 days."""
 _TRANSIENT: Final = frozenset(
     {Reason.JWKS_CONNECT, Reason.JWKS_TIMEOUT, Reason.JWKS_HTTP_5XX, Reason.JWKS_RATE_LIMITED, Reason.JWKS_DNS}
 )
@@ -160,14 +162,16 @@ def _client(limits: FetchLimits) -> httpx.AsyncClient:
 async def _resolve(url: str, timings: Timings) -> None:
     """Look the name up once by itself: the time it takes is told apart from the connection's."""
     from urllib.parse import urlsplit
-    from urllib.request import getproxies
+    from urllib.request import getproxies, proxy_bypass
 
     parts = urlsplit(url)
-    if getproxies():
+    if getproxies().keys() & {parts.scheme, "all"} and not proxy_bypass(parts.hostname or ""):
         return  # behind a proxy the proxy resolves, and a look-up here may rightly fail
     started = time.perf_counter()
-    await _looked_up(parts.hostname or "", parts.port or parts.scheme)
-    timings.dns = time.perf_counter() - started
+    try:
+        await _looked_up(parts.hostname or "", parts.port or parts.scheme)
+    finally:
+        timings.dns = time.perf_counter() - started
 
 
 async def _looked_up(host: str, port: int | str) -> None:
@@ -274,8 +278,10 @@ def _facts(response: httpx.Response, body: bytes) -> dict[str, str]:
 def _clock_offset(response: httpx.Response, received: float) -> float | None:
     with contextlib.suppress(KeyError, TypeError, ValueError, OverflowError):
         # The header counts whole seconds: its middle is the best guess. A cache adds its age (RFC 9111 §4.2.3).
-        age = float(response.headers.get("age", "0"))
-        return parsedate_to_datetime(response.headers["date"]).timestamp() + age + 0.5 - received
+        age = response.headers.get("age", "0").strip()
+        if not (age.isascii() and age.isdigit()) or len(age) > _LONGEST_AGE:
+            return None
+        return parsedate_to_datetime(response.headers["date"]).timestamp() + int(age) + 0.5 - received
     return None
 
 

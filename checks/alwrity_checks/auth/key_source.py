@@ -169,7 +169,8 @@ class RemoteKeys:
             keys = snapshot.keys.by_kid.get(kid)
             if keys is not None:
                 return keys
-            if not self._failures:
+            # A fetch that is still under way, or failed, leaves it open whether the kid is a new key's.
+            if not self._failures and self._in_flight is None:
                 raise TokenRejected(Reason.JWK_KID_MISMATCH, f"no published key has the kid {kid!r:.80}")
         failure = self._failure
         raise KeysUnavailable(
@@ -199,20 +200,27 @@ class RemoteKeys:
             self._note_failure(FetchFailed(Reason.JWKS_CONNECT, f"no thread to fetch in: {error}"))
 
     def _run(self, flight: Future[None], begun: float) -> None:
-        fetched: FetchedKeys | None = None
+        async def fetch() -> None:
+            # Landed inside the loop: leaving it can wait for a look-up that hangs, and no caller shall.
+            try:
+                self._land(flight, begun, await self._fetch(self.url, limits=self._limits))
+            except FetchFailed as failure:
+                self._land(flight, begun, failure)
+
         try:
-            fetched = asyncio.run(self._fetch(self.url, limits=self._limits))
-            failure = None
-        except FetchFailed as caught:
-            failure = caught
+            asyncio.run(fetch())
         except BaseException as error:  # noqa: BLE001 - whatever it is, the waiters must be answered
-            failure = FetchFailed(Reason.UNEXPECTED_ERROR, f"unexpected {type(error).__name__}")
+            if not flight.done():
+                unforeseen = FetchFailed(Reason.UNEXPECTED_ERROR, f"unexpected {type(error).__name__}")
+                self._land(flight, begun, unforeseen)
+
+    def _land(self, flight: Future[None], begun: float, outcome: FetchedKeys | FetchFailed) -> None:
         with self._lock:
-            if fetched is not None:
-                self._snapshot = _Snapshot(fetched.keys.keeping(self.known), begun)
+            if isinstance(outcome, FetchFailed):
+                self._note_failure(outcome)
+            else:
+                self._snapshot = _Snapshot(outcome.keys.keeping(self.known), begun)
                 self._failure, self._failures = None, 0
-            elif failure is not None:
-                self._note_failure(failure)
             if self._in_flight is flight:
                 self._in_flight = None
         flight.set_result(None)

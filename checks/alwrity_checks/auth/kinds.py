@@ -106,7 +106,7 @@ def unwrap(text: str) -> tuple[str, tuple[str, ...]]:
             ("a byte-order mark", text.removeprefix("\ufeff")),
             ("white space", text.strip()),
             ("the header name Authorization:", re.sub(r"(?i)\Aauthorization\s*[:=]\s*", "", text)),
-            ("the scheme Bearer", re.sub(r"(?i)\Abearer(?:\s+|%20|:\s*)", "", text)),
+            ("the scheme Bearer", re.sub(r"(?i)\Abearer(?:\s+|%20|:\s*|\Z)", "", text)),
             ("the cookie name __session", re.sub(r"\A__session(?:_[A-Za-z0-9_-]{8})?=", "", text).removesuffix(";")),
             ("quotes", _unquoted(text)),
         ):
@@ -156,10 +156,14 @@ def kind_of_text(text: str) -> Kind | None:
     return None
 
 
-def kind_of_claims(header: Mapping[str, Any], claims: Mapping[str, Any]) -> Kind | None:
+def kind_of_claims(  # noqa: C901 - one branch a kind, in order
+    header: Mapping[str, Any], claims: Mapping[str, Any]
+) -> Kind | None:
     """Return what a decoded JWT is if it is not a Clerk session token; None if it may be one."""
     category, typ = header.get("cat"), header.get("typ")
-    subject, jti, kid = _text(claims.get("sub")), _text(claims.get("jti")), _text(header.get("kid"))
+    subject, jti, kid = claims.get("sub", ""), claims.get("jti", ""), header.get("kid", "")
+    if not (type(subject) is type(jti) is type(kid) is str):
+        subject, jti, kid = _text(subject), _text(jti), _text(kid)
     if jti.startswith("oat_") or (typ != "JWT" and _text(typ).lower() in OAUTH_TYPES):
         return Kind(Reason.WRONG_KIND_OAUTH_JWT, "an OAuth access token in JWT form", _SESSION)
     if category == CATEGORY_M2M or subject.startswith("mch_") or jti.startswith("mt_"):

@@ -101,7 +101,7 @@ class LegacyMiddleware:
 def _accepts_unverified(state: LegacyState, environment: Mapping[str, str]) -> bool:
     explicit = environment.get("ALLOW_UNVERIFIED_JWT_DEV")
     if explicit is not None:
-        return explicit.strip().lower() == "true"
+        return explicit.lower() == "true"
     name = environment.get("ENVIRONMENT") or environment.get("APP_ENV") or "development"
     return state is not LegacyState.A and name.strip().lower() not in _PRODUCTION
 

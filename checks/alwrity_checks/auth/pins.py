@@ -45,15 +45,15 @@ class Pins:
 
     @classmethod
     def of_settings(cls, settings: Settings) -> Pins:
-        """Pin what the backend's own settings name; nothing if they name no publishable key.
+        """Pin what the backend's own settings name: an instance, a key, or nothing.
 
         Raises ConfigurationError for settings that cannot be used.
         """
+        keys, pem = static_keys(settings), settings.get("CLERK_JWT_KEY")
         setting = publishable_key_setting(settings)
         if setting is None:
-            return cls()
+            return cls(keys=keys, sources=(f"{pem.name} ({pem.location})",)) if keys and pem else cls()
         configuration = ClerkConfiguration.read(settings)
-        keys, pem = static_keys(settings), settings.get("CLERK_JWT_KEY")
         return cls(
             issuers=configuration.issuers,
             jwks_url=configuration.jwks_url,
@@ -65,7 +65,7 @@ class Pins:
         )
 
     @classmethod
-    def of_flags(
+    def of_flags(  # noqa: PLR0913 - each is a flag
         cls,
         *,
         issuers: tuple[str, ...] = (),
@@ -73,6 +73,7 @@ class Pins:
         jwks_url: str | None = None,
         jwks_file: Path | None = None,
         jwt_key: Path | None = None,
+        authorized_parties: tuple[str, ...] = (),
     ) -> Pins:
         """Pin what the command line names. Raises ConfigurationError."""
         if sum(one is not None for one in (jwks_url, jwks_file, jwt_key)) > 1:
@@ -101,7 +102,24 @@ class Pins:
         elif jwks_file is not None:
             keys = read_key_file(jwks_file)
             sources.append("--jwks-file")
-        return cls(frozenset(pinned), jwks_url, keys, tuple(sources))
+        return cls(frozenset(pinned), jwks_url, keys, tuple(sources), frozenset(authorized_parties))
+
+    def over(self, settings: Pins) -> Pins:
+        """Return these pins where they say something, and `settings` where they do not.
+
+        An issuer that is pinned here brings its own key server, so that the settings' keys do not count beside it.
+        """
+        own_instance = bool(self.issuers)
+        own_keys = own_instance or self.jwks_url is not None or self.keys is not None
+        return Pins(
+            issuers=self.issuers or settings.issuers,
+            jwks_url=self.jwks_url if own_keys else settings.jwks_url,
+            keys=self.keys if own_keys else settings.keys,
+            sources=self.sources if own_instance else (*self.sources, *settings.sources),
+            authorized_parties=self.authorized_parties or settings.authorized_parties,
+            proxies=frozenset() if own_instance else settings.proxies,
+            satellites=frozenset() if own_instance else settings.satellites,
+        )
 
 
 def _issuer(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Mapping
 from typing import Final, TypeGuard
 
@@ -19,6 +20,7 @@ __all__ = ["ENVIRONMENT_NAMES", "UnsafeNoVerification", "says_production"]
 
 ENVIRONMENT_NAMES: Final = ("ENVIRONMENT", "APP_ENV", "ENV", "DEPLOY_ENV", "REACT_APP_ENVIRONMENT")
 """Every name under which some part of the backend or its front end reads the environment."""
+_LIVE: Final = re.compile(r"(?:sk|pk)_live_")
 _PRODUCTION: Final = frozenset({"prod", "production", "live"})
 _log: Final = logging.getLogger(__name__)
 
@@ -32,12 +34,18 @@ class UnsafeNoVerification:
     """Takes every decodable token at its word. For a developer's machine without a network, and for nothing else."""
 
     def __init__(self, environment: Mapping[str, str] | None = None) -> None:
-        """Refuse to start, with ConfigurationError, where any name of the environment says production."""
+        """Refuse to start, with ConfigurationError, where a name of the environment or a live key says production."""
         environment = os.environ if environment is None else environment
         for name in ENVIRONMENT_NAMES:
             if says_production(environment.get(name, "")):
                 raise ConfigurationError(
                     f"UnsafeNoVerification refuses to start: {name} says production",
+                    "use ClerkTokenVerifier.from_environment()",
+                )
+        for name, value in environment.items():
+            if "CLERK" in name and _LIVE.match(value.strip().strip("\"'")):
+                raise ConfigurationError(
+                    f"UnsafeNoVerification refuses to start: {name} holds a key of a production instance",
                     "use ClerkTokenVerifier.from_environment()",
                 )
         _log.warning("UnsafeNoVerification is active: any token is accepted as any user")

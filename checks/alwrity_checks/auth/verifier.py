@@ -59,13 +59,18 @@ class ClerkTokenVerifier:
         if not policy.issuers:
             raise ConfigurationError("no issuer is pinned", "set CLERK_PUBLISHABLE_KEY, or pass issuers")
         self._keys = keys
-        self.policy = policy
+        self._policy = policy
         self._max_token_bytes = max_token_bytes
         self._clock = clock
         self._cache_size = cache_size
         self._cache: dict[bytes, _Accepted] = {}
         self._renew_lock()
         after_fork(self._renew_lock)
+
+    @property
+    def policy(self) -> ClaimPolicy:
+        """What a token must say; fixed, because verified tokens are remembered by it."""
+        return self._policy
 
     def _renew_lock(self) -> None:
         self._cache_lock = threading.Lock()
@@ -78,12 +83,14 @@ class ClerkTokenVerifier:
         authorized_parties: Collection[str] | None = None,
         audiences: Collection[str] = (),
         leeway: float = 5.0,
+        remote_keys: Callable[[str], KeySource] = RemoteKeys,
     ) -> ClerkTokenVerifier:
         """Pin issuer and JWKS URL from the publishable key in the process environment (or `environment`).
 
         Read are `CLERK_PUBLISHABLE_KEY` (or its `REACT_APP_…`, `NEXT_PUBLIC_…`, `VITE_…`, `EXPO_PUBLIC_…` form),
         `CLERK_JWT_KEY` (then nothing is fetched), `CLERK_PROXY_URL`, `CLERK_DOMAIN` with `CLERK_IS_SATELLITE`, and
-        `CLERK_AUTHORIZED_PARTIES` (origins, separated by commas). Raises ConfigurationError.
+        `CLERK_AUTHORIZED_PARTIES` (origins, separated by commas). `remote_keys` makes the key source for the JWKS URL,
+        for other times than the default ones. Raises ConfigurationError.
         """
         settings = Settings.load(environment)
         configuration = ClerkConfiguration.read(settings)
@@ -97,7 +104,7 @@ class ClerkTokenVerifier:
             satellites=configuration.satellites,
         )
         pem = static_keys(settings)
-        return cls(StaticKeys(pem) if pem else RemoteKeys(configuration.jwks_url), policy)
+        return cls(StaticKeys(pem) if pem else remote_keys(configuration.jwks_url), policy)
 
     async def warm(self) -> bool:
         """Fetch the keys, for an application's lifespan; return whether there are any now. Never raises."""
@@ -143,12 +150,12 @@ class ClerkTokenVerifier:
         check_signature(compact, keys)
         claims = decode_claims(compact.payload)
         now = self._clock()
-        faults = header_faults(compact.header) + claim_faults(compact.header, claims, self.policy, now)
+        faults = header_faults(compact.header) + claim_faults(compact.header, claims, self._policy, now)
         if faults:
             raise TokenRejected(faults[0].reason, faults[0].detail, faults=tuple(faults))
         session = Session(claims["sub"], claims.get("sid"), claims["iss"], claims["exp"], claims.get("azp"), claims)
         if digest is not None:
-            not_before = max(claims.get("nbf", 0), claims.get("iat", 0)) - self.policy.leeway
+            not_before = max(claims.get("nbf", 0), claims.get("iat", 0)) - self._policy.leeway
             self._remember(digest, _Accepted(session, compact.kid, keys, not_before))
         return session
 

@@ -74,6 +74,8 @@ class Capture:
 def open_capture(name: str) -> Iterator[BinaryIO]:
     """Open a file, or standard input for `-`. Raises ConfigurationError if it cannot be opened."""
     if name == "-":
+        if sys.stdin is None or sys.stdin.closed:
+            raise ConfigurationError("standard input is closed", "name a .har file")
         yield sys.stdin.buffer
         return
     try:

@@ -9,7 +9,6 @@ from enum import StrEnum
 from importlib.metadata import version
 from typing import Final, Protocol
 
-from alwrity_checks.auth.claims import ClaimPolicy
 from alwrity_checks.auth.errors import KeysUnavailable, TokenRejected
 from alwrity_checks.auth.fetch import FetchLimits
 from alwrity_checks.auth.key_source import RemoteKeys
@@ -124,17 +123,19 @@ _COMPONENT: Final = Target(TargetKind.FIXED, "", "ClerkTokenVerifier")
 
 @dataclass(frozen=True, slots=True)
 class ComponentTarget:
-    """The component, with the settings of production. The environment means nothing to it."""
+    """The component, as a backend makes it: from the instance's own environment."""
 
     target: Target = _COMPONENT
     facts: tuple[Evidence, ...] = ()
 
-    def deploy(self, stage: Stage, environment: Mapping[str, str]) -> Deployment:  # noqa: ARG002 - see the class
-        """Start a verifier on the instance's key server."""
+    def deploy(self, stage: Stage, environment: Mapping[str, str]) -> Deployment:
+        """Start a verifier; the URL that it derives is mapped as DNS would."""
         clock = _StoppedClock()
-        keys = RemoteKeys(stage.key_server.url, fresh=_FRESH, limits=_LIMITS, clock=clock.read)
-        policy = ClaimPolicy(issuers=frozenset({stage.instance.issuer}), authorized_parties=frozenset({ORIGIN}))
-        return _Verifier(ClerkTokenVerifier(keys, policy), stage.instance.issuer, clock)
+        verifier = ClerkTokenVerifier.from_environment(
+            {**stage.environment, **environment, "CLERK_AUTHORIZED_PARTIES": ORIGIN},
+            remote_keys=lambda url: RemoteKeys(stage.resolve(url), fresh=_FRESH, limits=_LIMITS, clock=clock.read),
+        )
+        return _Verifier(verifier, stage.instance.issuer, clock)
 
     def __str__(self) -> str:
         return str(self.target)
