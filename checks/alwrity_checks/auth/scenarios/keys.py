@@ -183,10 +183,12 @@ async def _slow_key_server(target: AuthTarget, stage: Stage) -> Seen:
 async def _no_keys(target: AuthTarget, stage: Stage) -> Seen:
     if not await accepts_genuine(target.deploy(stage, PRODUCTION), stage):
         return LOCKED_OUT
-    answers = {}
+    answers: dict[str, Ruling] = {}
     for mode in _NO_KEY_SET:
         stage.key_server.mode = mode
         answers[mode] = (await target.deploy(stage, PRODUCTION).judge(stage.genuine())).ruling
+    stage.dead = True
+    answers["dead"] = (await target.deploy(stage, PRODUCTION).judge(stage.genuine())).ruling
     evidence = tuple(Evidence(f"key server: {mode}", ruling) for mode, ruling in answers.items())
     number = len(answers)
     if refused := [mode for mode, ruling in answers.items() if ruling is Ruling.REFUSED]:

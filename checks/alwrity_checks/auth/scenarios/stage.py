@@ -54,6 +54,8 @@ class Stage:
             "CLERK_SECRET_KEY": "sk_test_" + "made0up0" * 5,
         }
         """What a deployment of the instance has set."""
+        self.dead = False
+        """Whether nobody listens where the instance's key server should be."""
         self._exits = ExitStack()
 
     def __enter__(self) -> Self:
@@ -81,7 +83,7 @@ class Stage:
         if is_loopback(host):
             return url
         known = host == urlsplit(self.instance.issuer).hostname
-        origin = self.key_server.origin if known else self._nowhere
+        origin = self.key_server.origin if known and not self.dead else self._nowhere
         return f"{origin}{parts.path}{'?' if parts.query else ''}{parts.query}"
 
     def genuine(self, signer: Instance | None = None, *, now: float | None = None, **changes: object) -> str:
