@@ -196,6 +196,16 @@ def test_a_pem_alone_pins_the_keys(doctor: CommandLine, instance: Instance, othe
     assert (wrong.code, "token-invalid-signature" in wrong.out) == (1, True)
 
 
+def test_bad_settings_and_a_bad_header_are_told_apart(doctor: CommandLine, instance: Instance, jwks: str) -> None:
+    """The signature is skipped for the header's sake, not for the settings' that failed before the chain began."""
+    token = instance.token(header={"alg": "HS256"}).encode()
+    pin = ("--jwks-file", jwks, "--format=json")
+    done = doctor("auth", "verify", "-", *pin, stdin=token, CLERK_PUBLISHABLE_KEY="pk_test_xxx")
+    results = {one["name"]: one for one in json.loads(done.out)["results"]}
+    assert results["settings"]["verdict"] == results["token.header"]["verdict"] == "fail"
+    assert results["token.signature"]["because"] == "token.header"
+
+
 def test_many_layers_of_wrapping_are_no_healthy_token(doctor: CommandLine, instance: Instance, jwks: str) -> None:
     """A text that was never looked into does not end with 0, however it is wrapped."""
     for layers in (1, 8, 9, 17, 40):

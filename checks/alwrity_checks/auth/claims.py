@@ -7,7 +7,7 @@ pinned, `sub` is not empty, an audience nobody asked for is refused.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -45,9 +45,9 @@ class ClaimPolicy:
     accept_pending: bool = False
     accept_templates: bool = False
     """Whether a token without a session (`sid`) is accepted; such a token outlives its session."""
-    proxies: frozenset[str] = field(default=frozenset())
+    proxies: frozenset[str] = frozenset()
     """Those of `issuers` that are proxies, to name a mismatch."""
-    satellites: frozenset[str] = field(default=frozenset())
+    satellites: frozenset[str] = frozenset()
     """Those of `issuers` that are satellites, to name a mismatch."""
 
     def __post_init__(self) -> None:

@@ -97,6 +97,12 @@ class _Chain:
         )
         self._since = time.perf_counter()
 
+    @property
+    def first_failed(self) -> str:
+        """The first step of the chain itself that failed; a result from before the chain is no step."""
+        failed = {one.name for one in self.results if one.verdict is Verdict.FAIL}
+        return next(step for step in _TITLES if f"token.{step}" in failed)
+
     def skip(self, *steps: str, because: str) -> None:
         for step in steps:
             self.add(step, verdict=Verdict.SKIP, seen="not reached", because=f"token.{because}")
@@ -232,8 +238,7 @@ def _look_up(  # noqa: PLR0913, PLR0917 - what is looked up, where, and what to 
         return
     chain.add("key", evidence=evidence, seen=seen)
     if compact is None:
-        failed = next(one.name for one in chain.results if one.verdict is Verdict.FAIL)
-        chain.skip("signature", because=failed.removeprefix("token."))
+        chain.skip("signature", because=chain.first_failed)
         return
     try:
         check_signature(compact, found)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -35,8 +35,8 @@ class Pins:
     sources: tuple[str, ...] = ()
     """Where the pins came from, for a person: "CLERK_PUBLISHABLE_KEY (.env:3)"."""
     authorized_parties: frozenset[str] = frozenset()
-    proxies: frozenset[str] = field(default=frozenset())
-    satellites: frozenset[str] = field(default=frozenset())
+    proxies: frozenset[str] = frozenset()
+    satellites: frozenset[str] = frozenset()
 
     @property
     def any(self) -> bool:
@@ -124,7 +124,7 @@ class Pins:
 
 def _issuer(text: str) -> str:
     key_server_url(text)
-    if text.endswith("/.well-known/jwks.json"):
+    if text.endswith(WELL_KNOWN):
         raise ConfigurationError(
             "--issuer was given the JWKS URL", f"pass --issuer {text.removesuffix(WELL_KNOWN)}, or use --jwks-url"
         )
