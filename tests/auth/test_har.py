@@ -451,6 +451,13 @@ def test_no_capture_however_odd_raises_anything_else(entries: list[object], cut:
             assert error.remedy  # noqa: PT017 - most captures raise nothing
 
 
+def test_an_empty_issuer_names_nobody(instance: Instance) -> None:
+    """A token whose iss is empty is judged like one without, also where it is the only one that succeeded."""
+    empty = instance.token(now=moment(0), iss="")
+    capture = read_capture(captured(exchange(at=0, bearer=empty), exchange(at=1, status=401, bearer=empty)))
+    assert [cause.reason for cause in capture.causes] == [Reason.ISSUER_MISSING]
+
+
 @given(
     st.fixed_dictionaries(
         {

@@ -106,9 +106,9 @@ class TokenJudge:
         decoded = None if isinstance(text, Judgement) or len(text) > MAX_TOKEN_BYTES else self._decoded(text)
         if decoded is None:
             return None, False
-        issuer, expiry = decoded[1].get("iss"), decoded[1].get("exp")
+        expiry = decoded[1].get("exp")
         alive = moment is not None and isinstance(expiry, int | float) and moment - self._policy.leeway < expiry
-        return issuer if isinstance(issuer, str) else None, alive
+        return _issuer(decoded[1]), alive
 
     def judge(self, authorization: tuple[Secret, ...], query: str | None, when: Clocks) -> tuple[Judgement, float]:
         """Return what speaks against the token, and for a fault of time by how many seconds."""
@@ -133,8 +133,7 @@ class TokenJudge:
 
     def _judge_jws(self, text: str, mark: str, when: Clocks) -> tuple[Judgement, float]:
         decoded = self._decoded(text)
-        issuer = decoded[1].get("iss") if decoded else None
-        judgement = Judgement(issuer=issuer if isinstance(issuer, str) else None, token=mark)
+        judgement = Judgement(issuer=_issuer(decoded[1]) if decoded else None, token=mark)
         kind = kind_of_claims(*decoded) if decoded else None
         if kind is not None and kind.reason not in _LENIENT:
             return replace(judgement, reason=kind.reason, detail=kind.what, outranks_issuer=True), 0.0
@@ -163,10 +162,16 @@ class TokenJudge:
 
     def _faults(self, header: dict[str, Any], claims: dict[str, Any], moment: float) -> list[Fault]:
         """Return the faults of the claims, their issuer taken as the right one, the most telling first."""
-        issuer = claims.get("iss")
-        pinned = frozenset({issuer}) if isinstance(issuer, str) else frozenset()
+        issuer = _issuer(claims)
+        pinned = frozenset({issuer}) if issuer else frozenset()
         faults = claim_faults(header, claims, replace(self._policy, issuers=pinned), moment)
         return sorted(faults, key=lambda fault: (not _by_time(fault), fault.reason in _LENIENT))
+
+
+def _issuer(claims: dict[str, Any]) -> str | None:
+    """Return the issuer that the claims name; an empty one names nobody."""
+    issuer = claims.get("iss")
+    return issuer if isinstance(issuer, str) and issuer else None
 
 
 def _by_time(fault: Fault) -> bool:
