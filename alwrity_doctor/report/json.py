@@ -37,6 +37,10 @@ _SCALARS: Final[Mapping[object, Callable[[Any], object]]] = MappingProxyType(
 )
 
 
+_ADDED: Final[Mapping[str, object]] = MappingProxyType({"tables": []})
+"""Fields that the first reports of this schema did not have yet, and what their absence means."""
+
+
 def render(report: Report) -> str:
     """Return the report and what follows from it: the verdict, the exit code, the first cause's code.
 
@@ -65,7 +69,7 @@ def load(text: str) -> Report:
                 f"the report's schema is {document['schema']!r}, not {SCHEMA!r}",
                 "read it with the version of alwrity-doctor that wrote it",
             )
-        report: Report = _decoded(Report, document)
+        report: Report = _decoded(Report, {**_ADDED, **document})
     except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
         raise ConfigurationError(
             f"this is not a report that alwrity-doctor wrote: {type(error).__name__}: {error}",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from alwrity_checks.model import Verdict
 from alwrity_doctor.report.characters import one_line, visible
-from alwrity_doctor.report.matrix import Matrix, remarkable
+from alwrity_doctor.report.matrix import by_issue, remarkable
 from alwrity_doctor.report.phrases import (
     cause,
     consequences,
@@ -75,6 +75,9 @@ def _blocks(report: Report) -> Iterator[str]:
         yield "\n".join(f"- {prose(name)}: {code(value)}" for name, value in report.settings.items())
     if report.results:
         yield from _checks(report.results)
+    for table in report.tables:
+        yield f"## {prose(table.title)}"
+        yield _table([*map(prose, table.columns)], [[*map(prose, row)] for row in table.rows])
     if report.findings:
         yield f"## {findings_title(report)}"
         for number, finding in enumerate(report.findings, start=1):
@@ -131,18 +134,18 @@ def _suppressed(one: SuppressedFinding) -> str:
 
 def _experiments(observations: Sequence[Observation]) -> Iterator[str]:
     yield "## Experiments: is the rule's fault reproduced?"
-    matrix = Matrix.of(observations)
-    head = ("rule", *(prose(str(target)) for target in matrix.targets))
-    yield _table(
-        head,
-        [
-            (prose(f"{rule.code} {rule.title}"), *(matrix.cell(rule, target) for target in matrix.targets))
-            for rule in matrix.rules
-        ],
-    )
-    described = [target for target in matrix.targets if target.description]
-    if described:
-        yield "\n".join(f"- {prose(f'{target}: {target.description}')}" for target in described)
+    for matrix in by_issue(observations):
+        head = ("rule", *(prose(str(target)) for target in matrix.targets))
+        yield _table(
+            head,
+            [
+                (prose(f"{rule.code} {rule.title}"), *(matrix.cell(rule, target) for target in matrix.targets))
+                for rule in matrix.rules
+            ],
+        )
+        described = [target for target in matrix.targets if target.description]
+        if described:
+            yield "\n".join(f"- {prose(f'{target}: {target.description}')}" for target in described)
     for seen in remarkable(observations):
         yield prose(sighting(seen))
         if seen.evidence:

@@ -10,7 +10,7 @@ from alwrity_checks.model import Observation, Outcome, Rule, Target, TargetKind
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Matrix", "remarkable"]
+__all__ = ["Matrix", "by_issue", "remarkable"]
 
 _WEIGHT: Final = (Outcome.REPRODUCED, Outcome.UNKNOWN, Outcome.ABSENT)
 """A cell speaks for all its scenarios: the first of these that any of them came to."""
@@ -45,6 +45,12 @@ class Matrix:
         """Return the outcome in a word; a dash where the target was not put through the rule's scenario."""
         outcome = self.outcomes.get((rule.code, target))
         return "–" if outcome is None else str(outcome)  # noqa: RUF001 - the dash of an empty cell, as in print
+
+
+def by_issue(observations: Sequence[Observation]) -> tuple[Matrix, ...]:
+    """Return a table for each issue: the legacy states of one mean nothing to the rules of another."""
+    issues = sorted({seen.rule.issue for seen in observations})
+    return tuple(Matrix.of([seen for seen in observations if seen.rule.issue == issue]) for issue in issues)
 
 
 def remarkable(observations: Sequence[Observation]) -> tuple[Observation, ...]:

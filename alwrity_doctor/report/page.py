@@ -5,10 +5,10 @@ from __future__ import annotations
 from io import StringIO
 from typing import TYPE_CHECKING, Final
 
-from alwrity_doctor.report.characters import inert, visible
+from alwrity_doctor.report.characters import inert, one_line, visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from rich.text import Text
 
@@ -20,9 +20,10 @@ Styled = tuple[str, str]
 _NARROWEST: Final = 40
 """A pseudo-terminal may call itself 0 columns wide."""
 _GAP: Final = 2
-_CELL: Final = 10
-"""A table's narrowest column: the longest word that a cell holds is "reproduced"."""
+_WIDEST: Final = 48
+"""What is longer than this in a table's cell continues on the cell's next line."""
 _ROW_HEAD: Final = 18
+"""A table's first column is cut down to this, or to two fifths of the page, before another one moves below."""
 
 
 class Page:
@@ -83,27 +84,61 @@ class Page:
             grid.add_row(*row)
         self._console.print(Padding(grid, (0, 0, 0, indent)))
 
-    def table(self, head: str, columns: Sequence[str], rows: Sequence[tuple[str, Sequence[Styled]]]) -> None:
-        """Add a table; columns that do not fit beside each other continue in a further table below."""
+    def table(self, heads: Sequence[str], rows: Sequence[Sequence[str | Styled]]) -> None:
+        """Add a table; columns that do not fit beside the first one continue in a further table below."""
+        cells = [[_cell(cell) for cell in row] for row in (heads, *rows)]
+        columns = list(zip(*cells, strict=True))
+        for wrapped in (False, True):
+            widths = [min(_WIDEST, _width(*column, wrapped=wrapped)) for column in columns]
+            room = self._console.width - min(widths[0], max(_ROW_HEAD, self._console.width * 2 // 5))
+            parts = list(_parts(widths, room))
+            if len(parts) == 1:
+                break
+        for number, part in enumerate(parts):
+            if number:
+                self.blank()
+            self._part([[row[0], *row[part]] for row in cells], widths[part])
+
+    def _part(self, cells: Sequence[Sequence[Text]], widths: Sequence[int]) -> None:
         from rich import box
         from rich.table import Table
 
-        fitting = max(1, (self._console.width - _ROW_HEAD) // (_CELL + _GAP))
-        for start in range(0, len(columns), fitting):
-            if start:
-                self.blank()
-            part = slice(start, start + fitting)
-            table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, _GAP, 0, 0))
-            table.add_column(_text(head), overflow="fold")
-            for name in columns[part]:
-                table.add_column(_text(name), min_width=_CELL, overflow="fold")
-            for title, cells in rows:
-                table.add_row(_text(title), *(_text(cell) for cell in cells[part]))
-            self._console.print(table)
+        head, *rows = cells
+        # The box has a column of its own between two others.
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, _GAP - 1, 0, 0))
+        table.add_column(head[0], overflow="fold")
+        for name, width in zip(head[1:], widths, strict=True):
+            table.add_column(name, width=width, overflow="fold")
+        for row in rows:
+            table.add_row(*row)
+        self._console.print(table)
 
     def text(self) -> str:
         """Return the page; no line has trailing spaces."""
         return inert("\n".join(row.rstrip() for row in self._stream.getvalue().splitlines())) + "\n"
+
+
+def _parts(widths: Sequence[int], room: int) -> Iterator[slice]:
+    """Yield the columns that fit into `room` beside the first one, at least one each time; of none, an empty slice."""
+    start, used = 1, 0
+    for index, width in enumerate(widths[1:], start=1):
+        if index > start and used + width + _GAP > room:
+            yield slice(start, index)
+            start, used = index, 0
+        used += width + _GAP
+    yield slice(start, len(widths))
+
+
+def _width(head: Text, *cells: Text, wrapped: bool) -> int:
+    """Return what a column needs: a head of several words can stand above it in one line, or `wrapped` in several."""
+    heads = head.split(" ") if wrapped else [head]
+    lengths: list[int] = [text.cell_len for text in (*heads, *cells)]
+    return max(1, *lengths)
+
+
+def _cell(part: str | Styled) -> Text:
+    words, style = (part, "") if isinstance(part, str) else part
+    return _text((one_line(words), style))
 
 
 def _text(*parts: str | Styled) -> Text:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from alwrity_checks.model import CheckResult, Finding, Outcome, Report, Severity, Verdict
 from alwrity_doctor.report.characters import one_line
-from alwrity_doctor.report.matrix import Matrix, remarkable
+from alwrity_doctor.report.matrix import by_issue, remarkable
 from alwrity_doctor.report.page import Page
 from alwrity_doctor.report.phrases import (
     cause,
@@ -26,6 +26,7 @@ from alwrity_doctor.report.phrases import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from alwrity_doctor.report.matrix import Matrix
     from alwrity_doctor.report.page import Styled
 
 __all__ = ["render"]
@@ -58,6 +59,9 @@ def render(report: Report, *, colour: bool = False, width: int = 100) -> str:
     _observations(page, report)
     # What an experiment's table says needs no second line; what went wrong does.
     _checks(page, [one for one in report.results if not (report.observations and one.verdict is Verdict.PASS)])
+    for table in report.tables:
+        page.heading(one_line(table.title))
+        page.table(table.columns, table.rows)
     _findings(page, report)
     _suppressed(page, report)
     page.blank()
@@ -145,22 +149,28 @@ def _observations(page: Page, report: Report) -> None:
     if not report.observations:
         return
     page.heading("Experiments: is the rule's fault reproduced?")
-    matrix = Matrix.of(report.observations)
-    rows = [
-        (
-            one_line(f"{rule.code} {rule.title}"),
-            [(cell, _OUTCOMES.get(cell, "")) for cell in (matrix.cell(rule, target) for target in matrix.targets)],
-        )
-        for rule in matrix.rules
-    ]
-    page.table("rule", [one_line(str(target)) for target in matrix.targets], rows)
-    described = [target for target in matrix.targets if target.description]
-    if described:
-        page.blank()
-    for target in described:
-        page.line((one_line(f"{target}: {target.description}"), "dim"))
+    for number, matrix in enumerate(by_issue(report.observations)):
+        if number:
+            page.blank()
+        _matrix(page, matrix)
     for seen in remarkable(report.observations):
         page.blank()
         page.line(sighting(seen))
         for evidence in seen.evidence:
             page.line(fact(evidence), indent=_INDENT)
+
+
+def _matrix(page: Page, matrix: Matrix) -> None:
+    rows: list[list[str | Styled]] = [
+        [
+            f"{rule.code} {rule.title}",
+            *((cell, _OUTCOMES.get(cell, "")) for cell in (matrix.cell(rule, target) for target in matrix.targets)),
+        ]
+        for rule in matrix.rules
+    ]
+    page.table(["rule", *map(str, matrix.targets)], rows)
+    described = [target for target in matrix.targets if target.description]
+    if described:
+        page.blank()
+    for target in described:
+        page.line((one_line(f"{target}: {target.description}"), "dim"))

@@ -40,6 +40,7 @@ __all__ = [
     "Rule",
     "Severity",
     "SuppressedFinding",
+    "Table",
     "Target",
     "TargetKind",
     "Verdict",
@@ -317,6 +318,24 @@ class Experiment(Protocol[T_contra]):
 
 
 @dataclass(frozen=True, slots=True)
+class Table:
+    """Measurements side by side, for a person: no verdict is drawn from them."""
+
+    title: str
+    columns: tuple[str, ...]
+    """The heads; the first column names the row."""
+    rows: tuple[tuple[str, ...], ...] = ()
+    """A cell for each column, redacted before it gets here; empty where there is nothing to say."""
+
+    def __post_init__(self) -> None:
+        if not self.columns:
+            raise ValueError("a table has at least one column")
+        for row in self.rows:
+            if len(row) != len(self.columns):
+                raise ValueError(f"a row of {len(row)} cells in a table of {len(self.columns)} columns")
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """What a run came to."""
 
@@ -334,6 +353,7 @@ class Report:
     """Versions and facts of the machine that bear on the verdict."""
     settings: Mapping[str, str] = field(default_factory=dict)
     """The settings that were looked at: name -> what is effective, redacted, and where it came from."""
+    tables: tuple[Table, ...] = ()
 
     @property
     def findings(self) -> tuple[Finding, ...]:

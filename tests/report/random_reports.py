@@ -20,6 +20,7 @@ from alwrity_checks.model import (
     Rule,
     Severity,
     SuppressedFinding,
+    Table,
     Target,
     TargetKind,
     Verdict,
@@ -95,6 +96,11 @@ _OBSERVATIONS = st.builds(
 )
 
 
+def _tables(columns: int) -> SearchStrategy[Table]:
+    row = st.tuples(*[TEXT] * columns)
+    return st.builds(Table, title=TEXT, columns=row, rows=_few(row))
+
+
 def reports() -> SearchStrategy[Report]:
     """Return a strategy for reports that a run could end in, however oddly worded."""
     return st.builds(
@@ -108,4 +114,5 @@ def reports() -> SearchStrategy[Report]:
         fail_on=st.sampled_from(Severity),
         environment=st.dictionaries(TEXT, TEXT, max_size=3),
         settings=st.dictionaries(TEXT, TEXT, max_size=3),
+        tables=_few(st.integers(1, 6).flatmap(_tables)),
     )

@@ -97,6 +97,14 @@ def test_nothing_checked_renders_and_is_not_healthy(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FORMATS)
+def test_tables_are_for_readers_and_never_a_verdict(name: str) -> None:
+    """Text, Markdown and JSON show them; formats of findings and cases have no place for them."""
+    report = shared_report()
+    differs = render(report, name) != render(replace(report, tables=()), name)
+    assert differs is (name in {"text", "markdown", "json"})
+
+
+@pytest.mark.parametrize("name", FORMATS)
 def test_a_renderer_does_not_look_at_the_environment(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same report gives the same text in a CI job, a dumb terminal and another time zone."""
     before = render(shared_report(), name)

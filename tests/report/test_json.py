@@ -122,6 +122,8 @@ def test_what_is_not_a_report_is_a_configuration_error(text: str) -> None:
         ("environment", []),
         ("environment", {"python": 3}),
         ("fail_on", "disaster"),
+        ("tables", [{"title": "ragged", "columns": ["a", "b"], "rows": [["1"]]}]),
+        ("tables", [{"title": "nothing", "columns": [], "rows": []}]),
     ],
 )
 def test_a_field_of_the_wrong_type_is_a_configuration_error(field: str, value: object) -> None:
@@ -129,6 +131,14 @@ def test_a_field_of_the_wrong_type_is_a_configuration_error(field: str, value: o
     document = json.loads(render(shared_report()))
     with pytest.raises(ConfigurationError):
         load(json.dumps(document | {field: value}))
+
+
+def test_a_report_from_before_there_were_tables_is_read() -> None:
+    """What an earlier version wrote, in a CI's archive, is still a report, to the schema as well."""
+    document = json.loads(render(shared_report()))
+    del document["tables"]
+    _schema().validate(document)
+    assert load(json.dumps(document)) == load(render(replace(shared_report(), tables=())))
 
 
 def test_what_follows_from_the_report_is_worked_out_anew() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from hypothesis import given
@@ -72,10 +73,21 @@ def test_nobody_is_mentioned() -> None:
 
 def test_the_table_of_checks_has_a_row_for_each() -> None:
     """Nothing in a reason breaks the table."""
-    rows = [
-        token for token in PARSER.parse(render(shared_report()).split("## What is wrong")[0]) if token.type == "tr_open"
-    ]
+    page = render(shared_report()).split("## Checks")[1].split("\n## ")[0]
+    rows = [token for token in PARSER.parse(page) if token.type == "tr_open"]
     assert len(rows) == 1 + len(shared_report().results)
+
+
+def test_a_table_has_its_rows_and_cells() -> None:
+    """A matrix is one in a pull request too, whatever is in its cells."""
+    (table, *_) = shared_report().tables
+    page = render(shared_report()).split(f"## {table.title}")[1].split("## ")[0]
+    cells = [
+        _shown(token.content)
+        for before, token in pairwise(PARSER.parse(page))
+        if before.type in {"th_open", "td_open"} and token.type == "inline"
+    ]
+    assert cells == [one_line(cell) for row in (table.columns, *table.rows) for cell in row]
 
 
 def test_commands_are_in_blocks_that_can_be_copied() -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from alwrity_checks.model import CheckResult, Observation, Outcome, Report, Target, TargetKind, Verdict
+from alwrity_checks.model import CheckResult, Observation, Outcome, Report, Table, Target, TargetKind, Verdict
 from alwrity_doctor.report.text import render
 from tests.report.random_reports import RANDOM, reports
 from tests.support.shared_report import HOSTILE, ISSUER, shared_report
@@ -113,6 +113,19 @@ def test_targets_that_do_not_fit_continue_below() -> None:
     assert table.count(" reproduced") == 12
     assert all(f"state{number}" in table for number in range(12))
     assert max(map(cell_len, table.splitlines())) <= 60
+
+
+def test_columns_of_a_table_that_do_not_fit_continue_below_with_the_rows_name() -> None:
+    """Every cell can be read, and assigned to its row, on a narrow terminal."""
+    row = ("acme/model:groq", *(f"measured{number}" for number in range(8)))
+    table = Table("Matrix", ("deployment", *(f"column{number}" for number in range(8))), (row,))
+    report = Report("hf probe", "0.1.0", datetime(2026, 1, 2, tzinfo=UTC), timedelta(), tables=(table,))
+    output = render(report, width=60)
+    shown = [line.split() for line in output.splitlines() if "measured" in line]
+    assert len(shown) > 1
+    assert {line[0] for line in shown} == {row[0]}
+    assert [cell for line in shown for cell in line[1:]] == list(row[1:])
+    assert max(map(cell_len, output.splitlines())) <= 60
 
 
 def test_a_failed_check_without_a_finding_is_named_as_the_cause() -> None:

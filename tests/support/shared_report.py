@@ -18,6 +18,7 @@ from alwrity_checks.model import (
     Rule,
     Severity,
     SuppressedFinding,
+    Table,
     Target,
     TargetKind,
     Verdict,
@@ -81,6 +82,7 @@ def shared_report() -> Report:
             "CLERK_PUBLISHABLE_KEY": "pk_test_…#0123abcd from backend/.env:3",
             "APP|ENV": "`dev`\x1b[2J from $APP_ENV",
         },
+        tables=_tables(),
         environment={"python": "3.11.9", "platform": "linux x86_64", "CLERK_DOMAIN": "a|b <b>\x1b[1m"},
     )
 
@@ -208,4 +210,19 @@ def _observations() -> tuple[Observation, ...]:
         Observation(
             ROUTER, fixed, "an HTML answer", Outcome.REPRODUCED, "passed on as text", (Evidence("body", "<p>\n|"),)
         ),
+    )
+
+
+def _tables() -> tuple[Table, ...]:
+    heads = ("deployment", "alive", "json_schema", "tool", "first token", "tokens/s", "served by", "the answer's words")
+    return (
+        Table(
+            "Deployments, as measured",
+            heads,
+            (
+                ("openai/gpt-oss-120b:groq", "yes", "honoured", "honoured", "180 ms", "480", "groq", ""),
+                ("acme/a-model-with-a-very-long-name:provider", "no", "", "", "", "", "", " ".join(HOSTILE[:9])),
+            ),
+        ),
+        Table("Nothing was measured", ("deployment",)),
     )
