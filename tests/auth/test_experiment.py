@@ -17,8 +17,9 @@ import pytest
 from alwrity_checks.auth.experiment import SCENARIOS, experiment
 from alwrity_checks.auth.mint import Instance
 from alwrity_checks.auth.rules import rule
-from alwrity_checks.auth.scenarios.stage import Cast, Stage, direct_connections
+from alwrity_checks.auth.scenarios.stage import Cast, Stage
 from alwrity_checks.auth.scenarios.targets import Answer, ComponentTarget, Ruling, targets
+from alwrity_checks.loopback import direct_connections
 from alwrity_checks.model import Event, ExitCode, Observation, Outcome, Target, TargetKind, Verdict
 from alwrity_doctor.reproduction import judge, reproduce
 

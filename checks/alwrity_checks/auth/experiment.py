@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from alwrity_checks.auth.rules import rule
 from alwrity_checks.auth.scenarios import keys, tokens
 from alwrity_checks.auth.scenarios.scenario import Scenario, Seen
-from alwrity_checks.auth.scenarios.stage import Cast, Stage, direct_connections
+from alwrity_checks.auth.scenarios.stage import Cast, Stage
 from alwrity_checks.auth.scenarios.targets import AuthTarget, targets
+from alwrity_checks.loopback import direct_connections
 from alwrity_checks.model import Event, Observation, Outcome
 from alwrity_checks.redaction import scrub
 

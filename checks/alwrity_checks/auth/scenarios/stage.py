@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import socket
 from base64 import b64encode
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Final, Self
@@ -16,7 +15,7 @@ from alwrity_checks.auth.hosts import is_loopback
 from alwrity_checks.auth.loopback import LoopbackServer
 from alwrity_checks.auth.mint import Instance
 
-__all__ = ["DEFAULT", "ORIGIN", "PRODUCTION", "Cast", "Stage", "direct_connections"]
+__all__ = ["DEFAULT", "ORIGIN", "PRODUCTION", "Cast", "Stage"]
 
 ORIGIN: Final = "https://app.example"
 """The origin that the deployments accept tokens for (`azp`)."""
@@ -90,19 +89,3 @@ class Stage:
         """Return a token that the instance minted for our origin, with `changes` to its claims."""
         claims: dict[str, Any] = {"azp": ORIGIN, **changes}
         return (signer or self.instance).token(now=now, **claims)
-
-
-@contextmanager
-def direct_connections() -> Iterator[None]:
-    """Keep requests to this machine away from a configured proxy, which could not serve them."""
-    names = ("no_proxy", "NO_PROXY")
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update({name: ",".join(filter(None, (before[name], "127.0.0.1"))) for name in names})
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
