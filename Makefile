@@ -5,13 +5,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: doctor test lint types docs bench-auth format clean
+# The component works with two major releases of the openai client; this one stands beside the environment's own.
+OTHER_OPENAI := openai==2.54.0
+OTHER_OPENAI_DIR := $(abspath $(VENV))/openai-2
+
+.PHONY: doctor test lint types docs bench-auth bench-hf format clean
 
 doctor: $(VENV)/.installed  ## reproduce the catalogued faults and show that the components have none, offline
 	$(BIN)/alwrity-doctor reproduce
 
-test: $(VENV)/.installed-test  ## run every test
-	$(BIN)/python -m pytest
+test: $(VENV)/.installed-test $(VENV)/.installed-openai-2  ## run every test
+	OPENAI_OTHER_RELEASE=$(OTHER_OPENAI_DIR) $(BIN)/python -m pytest
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
@@ -27,6 +31,9 @@ docs: $(VENV)/.installed-test  ## compare what is made from the code with the co
 bench-auth: $(VENV)/.installed-test  ## measure the verifier beside its peers
 	$(BIN)/python -m benchmarks.auth
 
+bench-hf: $(VENV)/.installed-test  ## measure probe and generator beside the historical provider and the bare client
+	$(BIN)/python -m benchmarks.hf
+
 format: $(VENV)/.installed-test
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -40,9 +47,15 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(PIP) install --constraint constraints.txt --editable .
+	$(PIP) install --constraint constraints.txt --editable '.[hf]'
 	@touch $@
 
 $(VENV)/.installed-test: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP) install --constraint constraints.txt --editable '.[test]'
 	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-openai-2: Makefile constraints.txt | $(VENV)/.installed-test
+	rm -rf $(OTHER_OPENAI_DIR)
+	grep -v '^openai==' constraints.txt > $(VENV)/constraints-openai-2.txt
+	$(PIP) install --target $(OTHER_OPENAI_DIR) --constraint $(VENV)/constraints-openai-2.txt '$(OTHER_OPENAI)'
+	@touch $@

@@ -18,11 +18,13 @@ if TYPE_CHECKING:
 
 __all__ = ["EXTRAS", "Missing", "environment", "first_missing", "prerequisites"]
 
-EXTRAS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({"fastapi": ("fastapi",)})
+EXTRAS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {"fastapi": ("fastapi",), "hf": ("jsonschema", "openai")}
+)
 """Extra of alwrity-doctor -> the modules that are importable once it is installed."""
 
-_REPORTED: Final = ("cryptography", "httpx", "pyjwt", "fastapi", "clerk-backend-api", "fastapi-clerk-auth")
-"""Distributions whose version bears on how a token is verified."""
+_REPORTED: Final = ("cryptography", "httpx", "pyjwt", "fastapi", "clerk-backend-api", "fastapi-clerk-auth", "openai")
+"""Distributions whose version bears on how a token is verified, or on what an error of the router looks like."""
 
 _SHOWN: Final = 2
 """Of many alternative names of a setting the first ones are enough to find the setting by."""

@@ -7,7 +7,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from alwrity_checks.errors import DoctorError
+from alwrity_checks.errors import DoctorError, MissingExtra
 from alwrity_checks.model import (
     CheckResult,
     Event,
@@ -54,7 +54,8 @@ async def reproduce(
 ) -> Report:
     """Carry out `experiments`, one target after the other so that none disturbs another's timings, and judge each rule.
 
-    A target on which an experiment raises is a result of its own, `unknown`. Raises `Interrupted`, with the report of
+    A target on which an experiment raises is a result of its own, `unknown`; an experiment without the extra that it
+    needs is one, `skip`. Raises `Interrupted`, with the report of
     what was observed so far, when it is cancelled.
     """
     started, clock = datetime.now(UTC), time.monotonic()
@@ -81,6 +82,11 @@ async def reproduce(
                 result = None
                 try:
                     observations.extend(await experiment.run(target, observer))
+                except MissingExtra as error:
+                    skipped = _skipped(f"experiment {experiment.issue}", experiment.issue, error)
+                    broken.append(skipped)
+                    observer.notify(Event("finished", name, result=skipped))
+                    break  # the other targets need it too
                 except Exception as error:  # noqa: BLE001 - the other targets go on
                     duration = timedelta(seconds=time.monotonic() - clock_of_target)
                     result = _raised(name, experiment.issue, error, duration)
@@ -139,6 +145,11 @@ def _finding(observation: Observation) -> Finding:
 
 def _variants(observations: Sequence[Observation]) -> str:
     return ", ".join(dict.fromkeys(str(one.target) for one in observations))
+
+
+def _skipped(name: str, issue: int, error: MissingExtra) -> CheckResult:
+    title = f"the experiment of issue {issue} runs to its end"
+    return CheckResult(name, title, issue, Verdict.SKIP, reason=error.diagnosis, remedy=error.remedy)
 
 
 def _raised(name: str, issue: int, error: Exception, duration: timedelta) -> CheckResult:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from alwrity_checks import redaction
 from alwrity_checks.auth.mint import Instance
+from tests.support.transformers_serve import TransformersServe, tiny_model
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 @pytest.fixture(scope="session")
@@ -18,6 +24,17 @@ def instance() -> Instance:
 def other_instance() -> Instance:
     """Return an instance of somebody else's: other key, other kid, other issuer."""
     return Instance("https://bar-baz-7.clerk.accounts.dev", "ins_2otherInstance00000000000001")
+
+
+@pytest.fixture(scope="session")
+def transformers_serve(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[TransformersServe]:
+    """Serve the tiny model with `transformers serve`: trained at the first use, kept in pytest's cache for the next."""
+    cache: pytest.Cache | None = getattr(request.config, "cache", None)
+    shelf = cache.mkdir("tiny-qwen") if cache else tmp_path_factory.mktemp("tiny-qwen")
+    with TransformersServe(tiny_model(shelf), tmp_path_factory.mktemp("transformers-serve")) as server:
+        yield server
 
 
 @pytest.fixture(autouse=True)

@@ -12,6 +12,8 @@ import httpx
 import pytest
 
 from alwrity_checks.auth.mint import Instance
+from alwrity_checks.hf import Chain
+from alwrity_checks.hf.loopback_router import LoopbackRouter
 from alwrity_doctor.cli import COMMANDS
 from tests.support.readme import README, Example, examples, lay_out, masked, run
 
@@ -53,13 +55,38 @@ def test_the_gate_of_the_ci_example_runs(folder: Path) -> None:
     assert (folder / "doctor.sarif").is_file()
 
 
+def _defined_by(mark: str) -> dict[str, Any]:
+    """Return what the README's code that holds `mark` defines."""
+    (source,) = (block for block in re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL) if mark in block)
+    names: dict[str, Any] = {}
+    exec(compile(source, "README.md", "exec"), names)  # noqa: S102 - the README's own code
+    return names
+
+
+def test_the_generation_example_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The example loads a chain, asks a router, and returns a value of the schema."""
+    monkeypatch.chdir(tmp_path)
+    Chain.unmeasured("openai/gpt-oss-120b:groq").save(tmp_path / "chain.json")
+    schema = {"type": "object", "properties": {"title": {"type": "string"}}, "required": ["title"]}
+    with LoopbackRouter() as router:
+        monkeypatch.setenv("HF_TOKEN", router.token)
+        monkeypatch.setenv("HF_ROUTER_BASE_URL", router.base_url)
+        names = _defined_by("StructuredGenerator(")
+
+        async def ask() -> object:
+            try:
+                return await names["outline"]("Outline a post on tea.", schema)
+            finally:
+                await names["router"].aclose()
+
+        assert asyncio.run(ask()) == {"title": "text"}
+
+
 def test_the_backend_example_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     """The FastAPI example, as it stands, refuses a request without a token and names no reason it should not."""
     monkeypatch.setenv("CLERK_PUBLISHABLE_KEY", "pk_test_Zm9vLWJhci0xMy5jbGVyay5hY2NvdW50cy5kZXYk")
     monkeypatch.setenv("CLERK_JWT_KEY", Instance().pem())
-    (source,) = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
-    names: dict[str, Any] = {}
-    exec(compile(source, "README.md", "exec"), names)  # noqa: S102 - the README's own code
+    names = _defined_by("from fastapi import")
 
     async def ask() -> httpx.Response:
         transport = httpx.ASGITransport(names["app"])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from alwrity_checks.errors import DoctorError
+from alwrity_checks.errors import DoctorError, MissingExtra
 from alwrity_checks.model import (
     Evidence,
     ExitCode,
@@ -148,9 +148,19 @@ def test_raising_experiment_is_unknown_and_the_other_targets_go_on() -> None:
 
 
 def test_error_of_ours_keeps_its_remedy() -> None:
-    """A missing extra, for one, comes with its command."""
+    """The command that helps comes with it."""
     broken = report({OLD: DoctorError("no fastapi", "install it")}).results[-1]
     assert (broken.reason, broken.remedy) == ("no fastapi", "install it")
+
+
+def test_missing_extra_skips_the_experiment() -> None:
+    """One result for the experiment, not one for each target, with the command and without a traceback; not healthy."""
+    made = report({OLD: MissingExtra("hf", "the experiment"), FIXED: ABSENT})
+    (skipped,) = made.results
+    assert (skipped.name, skipped.verdict, skipped.evidence) == ("experiment 1", Verdict.SKIP, ())
+    assert "[hf]" in skipped.reason
+    assert skipped.remedy.startswith("pip install")
+    assert made.exit_code is ExitCode.UNKNOWN
 
 
 def test_interrupted_experiment_hands_over_what_was_observed() -> None:

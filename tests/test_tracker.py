@@ -268,33 +268,33 @@ MUTATIONS: Final[Sequence[tuple[str, Callable[[str], str], str, str]]] = [
     ),
     (
         "rules not needed, though open",
-        _in_issue(2, "**Rules**: `none yet`", "**Rules**: `not needed`"),
-        "**Rules**: `not needed`: the provider",
+        _in_issue(6, "**Rules**: `none yet`", "**Rules**: `not needed`"),
+        "**Rules**: `not needed`: the start",
         "Rules: 'not needed' is for an issue whose status is no-defect",
     ),
     (
         "no reason",
-        _in_issue(2, "`none yet`: no command of this tool speaks to the router", "`none yet`"),
+        _in_issue(6, "`none yet`: no command of this tool starts a backend", "`none yet`"),
         "**Validation**: `none yet`\n",
         "Validation: 'none yet' needs its reason",
     ),
     (
         "validation in prose",
-        _in_issue(2, "**Validation**: `none yet`", "**Validation**: by hand"),
+        _in_issue(6, "**Validation**: `none yet`", "**Validation**: by hand"),
         "by hand",
         "Validation is a command of alwrity-doctor in a code span, or one of none yet, not needed",
     ),
     (
         "answer without a command",
-        _in_issue(2, "**Command**: `none yet`", "**Command**: ask"),
-        "1. Which model id",
+        _in_issue(6, "**Command**: `none yet`", "**Command**: ask"),
+        "1. Should the download",
         "Command is a command of alwrity-doctor",
     ),
-    ("rules in prose", _in_issue(2, "**Rules**: `none yet`", "**Rules**: some"), "some:", "Rules names codes"),
-    ("no such rule", _in_issue(2, "**Rules**: `none yet`", "**Rules**: `HF999`"), "`HF999`", "there is no rule HF999"),
+    ("rules in prose", _in_issue(6, "**Rules**: `none yet`", "**Rules**: some"), "some:", "Rules names codes"),
+    ("no such rule", _in_issue(6, "**Rules**: `none yet`", "**Rules**: `HF999`"), "`HF999`", "there is no rule HF999"),
     (
         "rule of another issue",
-        _in_issue(2, "**Rules**: `none yet`", "**Rules**: `AUTH001`"),
+        _in_issue(6, "**Rules**: `none yet`", "**Rules**: `AUTH001`"),
         "`AUTH001`: the",
         "belongs to issue 1",
     ),
@@ -455,10 +455,10 @@ def test_show_in_markdown_is_the_text_of_the_file(real: Tracker) -> None:
 def test_show_in_json_tells_the_parts_apart() -> None:
     """`tracker show N --format json` gives signatures, verdicts, questions and dates as fields."""
     issue = json.loads(_run("show", "2", "--format", "json").stdout)["issue"]
-    assert issue["status"] == "open"
+    assert issue["status"] == "cured-here"
     assert issue["signatures"][0]["literal"].startswith("HF structured model not found")
     assert issue["hypotheses"][0]["mark"] == "refuted"
-    assert issue["questions"][0]["command"].startswith("`none yet`")
+    assert issue["questions"][0]["command"] == "`alwrity-doctor hf probe --dry-run`"
     assert issue["session_log"][0]["date"] == "2026-03-10"
 
 

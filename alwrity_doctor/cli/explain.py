@@ -79,7 +79,14 @@ def _indented(text: str) -> str:
     if is_command(text):
         return f"  {text}"
     paragraphs = (" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
-    wrap = partial(textwrap.fill, width=_WIDTH, initial_indent="  ", subsequent_indent="  ", break_long_words=False)
+    wrap = partial(
+        textwrap.fill,
+        width=_WIDTH,
+        initial_indent="  ",
+        subsequent_indent="  ",
+        break_long_words=False,
+        break_on_hyphens=False,  # the name of a model or header is copied too
+    )
     return "\n\n".join(wrap(paragraph) for paragraph in paragraphs)
 
 

@@ -16,10 +16,12 @@ if TYPE_CHECKING:
 
 __all__ = ["EXPERIMENTS", "ROOMS", "reasons", "rules"]
 
-ROOMS: Final = ("auth",)
+ROOMS: Final = ("auth", "hf")
 """The packages below `alwrity_checks` that hold a `rules` module with `RULES` and `BY_REASON`."""
 
-EXPERIMENTS: Final[Mapping[int, str]] = MappingProxyType({1: "alwrity_checks.auth.experiment"})
+EXPERIMENTS: Final[Mapping[int, str]] = MappingProxyType(
+    {1: "alwrity_checks.auth.experiment", 2: "alwrity_checks.hf.experiment"}
+)
 """Issue -> the module whose `experiment()` returns the issue's experiment."""
 
 

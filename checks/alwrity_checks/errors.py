@@ -4,8 +4,10 @@ DoctorError
 ├── ConfigurationError          a setting, file or argument is unusable                    (exit code 2)
 │   └── MissingExtra            an optional dependency is needed and not installed
 ├── CannotCheck                 a check could not come to a verdict                        (verdict `unknown`)
-└── auth.TokenRejected          a token was refused                                        (HTTP 401 or 403)
-    └── auth.KeysUnavailable    no key could be had to judge the token with                (HTTP 503)
+├── auth.TokenRejected          a token was refused                                        (HTTP 401 or 403)
+│   └── auth.KeysUnavailable    no key could be had to judge the token with                (HTTP 503)
+├── hf.GenerationFailed         no deployment gave a valid value; carries the attempts
+└── hf.ChainNotVerified         no deployment was seen to honour a schema; carries what was measured
 """
 
 from __future__ import annotations

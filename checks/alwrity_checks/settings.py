@@ -35,8 +35,13 @@ PUBLIC: Final = frozenset(
         "DISABLE_AUTH",
         "ENV",
         "ENVIRONMENT",
+        "GPT_PROVIDER",
+        "HF_ENDPOINT",
+        "HF_FALLBACK_MODELS",
+        "HF_ROUTER_BASE_URL",
         "REACT_APP_CLERK_JWT_TEMPLATE",
         "REACT_APP_ENVIRONMENT",
+        "TEXTGEN_AI_MODELS",
     }
 )
 """Settings whose value is shown: none of them opens anything. A value's shape can still get it scrubbed."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     import pytest
 
+_OURS = ("ALWRITY", "HF_", "HUGGING_FACE")
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 
 
@@ -55,7 +56,7 @@ def bare(monkeypatch: pytest.MonkeyPatch) -> None:
     import os
 
     for name in list(os.environ):
-        if "CLERK" in name or name in PUBLIC or name.startswith("ALWRITY") or name.upper() in _PROXIES:
+        if "CLERK" in name or name in PUBLIC or name.startswith(_OURS) or name.upper() in _PROXIES:
             monkeypatch.delenv(name)
 
 

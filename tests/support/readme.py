@@ -13,21 +13,28 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from alwrity_checks.auth.mint import Instance
+from alwrity_checks.hf import Chain
+from alwrity_checks.hf.loopback_router import LoopbackRouter
 from tests.support.capture import recorded_example
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
+_SHOWN_PORT = ":48473/"
+"""Where the README has the loopback router; here it gets a free port, of as many digits: the lines break alike."""
 _BLOCK = re.compile(r"```console\n(.*?)```", re.DOTALL)
 _MASKS = (
     (re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z| UTC)?"), "<moment>"),
+    (re.compile(r"\b\d{4}-\d\d-\d\d( \d\d:\d\d UTC)?(?=[;)])"), "<day>"),
     (re.compile(r"<?\d+(\.\d+)? (ms|s|min|h|d)\b"), "<time>"),
     (re.compile(r"…#[0-9a-f]{8}"), "…#<fingerprint>"),
     (re.compile(r"/\S*/(python3?[\d.]*)"), "<path>/python"),
+    (re.compile(r"\b\d+(\.\d+)? tokens/s"), "<rate>"),
+    (re.compile(r"Root=1-[0-9a-f]{8}"), "<request id>"),
     (re.compile(r"\bPyJWT \d[\d.]*"), "PyJWT <version>"),
     (re.compile(r" +"), " "),
     (re.compile(r"─+|━+"), "─"),
@@ -62,13 +69,32 @@ def lay_out(folder: Path) -> None:
     (folder / "token.txt").write_text(instance.token(now=1_790_000_000), encoding="utf-8")
     (folder / "jwks.json").write_text(json.dumps(instance.jwks()), encoding="utf-8")
     (folder / "capture.har").write_bytes(recorded_example(instance))
+    schema = {
+        "type": "object",
+        "properties": {"title": {"type": "string"}, "sections": {"type": "integer"}},
+        "required": ["title", "sections"],
+        "additionalProperties": False,
+    }
+    (folder / "schema.json").write_text(json.dumps(schema), encoding="utf-8")
+    Chain.unmeasured("openai/gpt-oss-120b:groq").save(folder / "chain.json")
     (folder / "tracker.md").write_bytes((ROOT / "tracker.md").read_bytes())
 
 
 def run(command: str, folder: Path) -> str:
-    """Run `command` in a shell in `folder`, with nothing in the environment that bears on it."""
-    kept = {name: value for name, value in os.environ.items() if "CLERK" not in name and "ENV" not in name}
-    environment = kept | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "COLUMNS": "100"}
+    """Run `command` in a shell in `folder`, with nothing in the environment that bears on it but a router's token."""
+    if _SHOWN_PORT in command:
+        with LoopbackRouter() as router:
+            port = f":{router.origin.rpartition(':')[2]}/"
+            printed = _run(command.replace(_SHOWN_PORT, port), folder, {"HF_TOKEN": router.token})
+            return printed.replace(port, _SHOWN_PORT)
+    return _run(command, folder, {})
+
+
+def _run(command: str, folder: Path, settings: Mapping[str, str]) -> str:
+    bearing = re.compile(r"CLERK|ENV|^HF_|^HUGGING")
+    kept = {name: value for name, value in os.environ.items() if not bearing.search(name)}
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = {**kept, **settings, "PATH": path, "COLUMNS": "100"}
     done = subprocess.run(  # noqa: S602 - the README's own commands, as a reader would paste them
         command,
         shell=True,

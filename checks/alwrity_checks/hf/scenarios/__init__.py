@@ -1,0 +1,1 @@
+"""What the experiment of issue 2 puts its targets through."""
