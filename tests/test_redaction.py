@@ -138,6 +138,9 @@ def test_fingerprints_mean_nothing_elsewhere() -> None:
         ("Authorization%3A%20Bearer%20opaque-token-12345", "opaque-token-12345"),
         ("Bearer+opaque-token-12345", "opaque-token-12345"),
         ("Authorization: Basic dXNlcjpodW50ZXIy", "dXNlcjpodW50ZXIy"),
+        ("Incorrect API key provided: sk-proj-Ab1Ab1Ab1Ab1Ab1Ab1.", "Ab1Ab1Ab1"),
+        ("key=gsk_Ab1Ab1Ab1Ab1Ab1Ab1Ab1", "Ab1Ab1Ab1"),
+        ("?key=AIzaSyAb1Ab1Ab1Ab1Ab1Ab1Ab1", "Ab1Ab1Ab1"),
         *(
             (f"x={prefix}AbCdEfGh12345678 y", "AbCdEfGh12345678")
             for prefix in ("sk_test_", "sk_live_", "whsec_", "ak_", "oat_", "mt_", "m2m_", "hf_", "dvb_")

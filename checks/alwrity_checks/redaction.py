@@ -26,6 +26,8 @@ _SHAPES: Final = re.compile(
     r"""
       eyJ[A-Za-z0-9_-]{5,}(?:\.[A-Za-z0-9_=-]*)*            # anything that begins like a JOSE object
     | (?:sk_(?:test|live)_|whsec_|oat_|m2m_|mt_|ak_|hf_|dvb_)[A-Za-z0-9_+/=-]{6,}
+    | (?<![A-Za-z0-9_-])(?:sk-|gsk_|csk-|r8_|fw_|nvapi-|AIza|gh[pousr]_|github_pat_)  # other vendors' keys
+      (?=[A-Za-z_-]*[0-9])[A-Za-z0-9_-]{16,}                  # which hold digits, as hyphenated words do not
     | -----BEGIN\ [A-Z ]*PRIVATE\ KEY-----(?!…).*?(?:-----END\ [A-Z ]*PRIVATE\ KEY-----|\Z)
     | (?<=://)[^\s/?\#"'<>]+(?=@)                             # userinfo in a URL
     """,

@@ -82,8 +82,19 @@ def test_a_wrong_base_url_is_named_before_any_completion(doctor: CommandLine, se
     """The endpoint's fault is the cause, with the base URL that works."""
     done = chain(doctor, server, MODEL, "--format", "json", base_url=server.wrong_base_url)
     assert (done.code, done.reasons) == (1, [Cause.ROUTE_MISSING])
-    assert server.base_url in done.document["results"][0]["findings"][0]["message"]
+    found = done.document["results"][0]["findings"][0]
+    assert server.base_url in found["message"]
+    assert f"alwrity-doctor hf chain --base-url {server.base_url}" in found["commands"]
     assert not server.calls
+
+
+def test_a_base_url_without_its_path_is_named_with_the_right_one(doctor: CommandLine, server: LoopbackRouter) -> None:
+    """A server need not list its models, so that only the completion settles it: the right base URL is said then."""
+    origin = server.base_url.removesuffix("/v1")
+    done = chain(doctor, server, MODEL, "--format", "json", base_url=origin)
+    assert (done.code, done.reasons) == (1, [Cause.ROUTE_MISSING])
+    found = done.document["results"][0]["findings"][0]
+    assert f"alwrity-doctor hf chain --base-url {server.base_url}" in found["commands"]
 
 
 @pytest.mark.parametrize(

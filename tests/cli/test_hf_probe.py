@@ -80,6 +80,14 @@ def test_a_wrong_base_url_is_the_cause_and_the_right_one_is_there_to_copy(
     assert not server.calls
 
 
+def test_a_base_url_without_its_path_is_settled_by_a_completion(doctor: CommandLine, server: LoopbackRouter) -> None:
+    """No list of models proves nothing, and no route for completions proves it: one cause, with the right one."""
+    done = probe(doctor, server, "--format", "json", GROQ, base_url=server.base_url.removesuffix("/v1"))
+    assert (done.code, done.reasons) == (1, [Cause.ROUTE_MISSING])
+    assert (done.verdicts["probe.endpoint"], done.verdicts["probe.deployments"]) == ("fail", "skip")
+    assert f"alwrity-doctor hf probe --base-url {server.base_url}" in json.dumps(done.document)
+
+
 def test_a_wrong_base_url_of_hugging_face_is_told_offline(doctor: CommandLine, server: LoopbackRouter) -> None:
     """The literal of the backend needs no network to be convicted; everything else is skipped."""
     done = probe(doctor, server, "--offline", "--format", "json", GROQ, base_url="https://router.huggingface.co/hf/v1")
@@ -124,6 +132,7 @@ def test_without_a_token_url_and_catalogue_are_checked_and_the_rest_is_skipped(
     }
     assert not server.calls
     assert "HF_TOKEN" in next(one["remedy"] for one in done.document["results"] if one["name"] == "probe.token")
+    assert done.document["settings"]["HF_TOKEN"] == "not set; $HF_TOKEN is empty"
 
 
 @pytest.mark.parametrize(

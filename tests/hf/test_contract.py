@@ -20,6 +20,7 @@ from alwrity_checks.hf.contract import Complaint, Contract, Contracts
         ({"pattern": "["}, "invalid at"),
         ({"$ref": "https://example.invalid/schema.json"}, "not in it"),
         ({"$ref": "#/$defs/missing"}, "not in it"),
+        ({"items": {"$dynamicRef": "https://example.invalid/schema.json"}}, "not in it"),
         ({"$ref": "#"}, "without end"),
         ({"const": math.nan}, "as JSON"),
         ({"const": {1, 2}}, "as JSON"),

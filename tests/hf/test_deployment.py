@@ -27,7 +27,9 @@ def test_the_last_colon_separates(text: str, model: str, provider: str | None, p
     assert str(deployment) == text.strip()
 
 
-@pytest.mark.parametrize("text", ["", "  ", ":groq", "a/b:", "a b/c", "a/b: groq", "http://a/b"])
+@pytest.mark.parametrize(
+    "text", ["", "  ", ":groq", "a/b:", "a b/c", "a/b: groq", "http://a/b", "a/\x1b[31mb", "a/\udcff", "a/\u202eb"]
+)
 def test_what_names_no_deployment(text: str) -> None:
     """An id without a model, with an empty suffix, with spaces inside or with a path for a suffix is refused."""
     with pytest.raises(ConfigurationError, match="names no deployment"):

@@ -15,12 +15,14 @@ from alwrity_checks.hf.causes import Cause
 from alwrity_checks.hf.diagnosis import Order, diagnose
 from alwrity_checks.hf.endpoint import Endpoint
 from alwrity_checks.hf.endpoint_steps import base_url_step, endpoint_step
+from alwrity_checks.hf.loopback_http import Reply
 from alwrity_checks.hf.loopback_router import Behaviour, LoopbackRouter
 from alwrity_checks.hf.named_models import NamedModel
 from alwrity_checks.hf.router import Router
 from alwrity_checks.hf.steps import TITLES, Diagnosis
 from alwrity_checks.model import Verdict
 from alwrity_checks.settings import Settings
+from tests.support.answering import answering
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -204,3 +206,16 @@ def test_a_path_that_only_looks_wrong_is_left_to_its_answer(*, listed: bool, ver
     base_url_step(diagnosis, Settings.load({"HF_ROUTER_BASE_URL": router.base_url}), router, endpoint)
     endpoint_step(diagnosis, endpoint)
     assert [one.verdict for one in diagnosis.results] == [verdict, verdict]
+
+
+def test_a_suffix_that_a_server_of_its_own_models_may_not_know() -> None:
+    """It fails in its own way, and the finding says what its list has instead, as a command."""
+    listed = Reply(200, b'{"data": [{"id": "openai/gpt-oss-120b"}]}')
+    with answering({"/v1/models": listed, "/v1/chat/completions": Reply(500, b"Internal Server Error")}) as (origin, _):
+        diagnosis = Diagnosis()
+        order = Order((NamedModel(GROQ, "here"),))
+        served = Settings.load({"HF_TOKEN": "any", "HF_ROUTER_BASE_URL": f"{origin}/v1"})
+        asyncio.run(diagnose(served, order, diagnosis, Events()))
+    (found,) = next(one for one in diagnosis.results if one.name == "probe.deployments").findings
+    assert "this server serves its models itself, and may not know :groq" in found.message
+    assert "alwrity-doctor hf probe openai/gpt-oss-120b" in found.commands

@@ -280,6 +280,13 @@ def test_a_provider_that_stays_down_is_moved_on_from(server: LoopbackRouter) -> 
     assert (made.provider, len(made.attempts)) == ("cerebras", 4)
 
 
+def test_a_provider_that_stays_down_is_given_up(server: LoopbackRouter) -> None:
+    """Alone, it has three turns: the caller hears of it long before the deadline."""
+    server.behave(Behaviour.SERVER_ERROR)
+    failed = failure(generator(server, GROQ))
+    assert (failed.classification.cause, len(failed.attempts)) == (Cause.PROVIDER_FAULT, 9)
+
+
 def test_a_long_retry_after_is_spent_elsewhere(server: LoopbackRouter) -> None:
     """One request, no waiting; alone, the deployment is not asked again before its time: an error at once."""
     server.retry_after = "3000"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -217,9 +218,11 @@ def test_a_bare_model_that_is_refused_for_long_holds_up_no_other(server: Loopbac
     assert pauses.seconds == []
 
 
-@pytest.mark.parametrize("limit", [{"concurrency": 0}, {"timeout": 0.0}, {"timeout": float("nan")}])
-def test_limits_under_which_nothing_can_be_asked_are_refused(limit: dict[str, float]) -> None:
-    """They would hang, or time out before anything is sent."""
+@pytest.mark.parametrize(
+    "limit", [{"concurrency": 0}, {"timeout": 0.0}, {"timeout": math.nan}, {"max_cost": math.nan}, {"max_cost": -1.0}]
+)
+def test_limits_that_limit_nothing_or_all_are_refused(limit: dict[str, float]) -> None:
+    """A probe would hang, time out before anything is sent, or spend whatever it likes."""
     with pytest.raises(ConfigurationError):
         Prober(Router("http://127.0.0.1/v1", "token"), **limit)  # type: ignore[arg-type]
 
@@ -292,10 +295,10 @@ def test_a_limit_of_cost_needs_prices(server: LoopbackRouter) -> None:
 
 
 def test_refusals_cost_nothing(server: LoopbackRouter) -> None:
-    """Only successes are billed."""
-    assert probe(server, "made/up:groq").cost == 0
+    """Only successes are billed; where no price is known, no cost is claimed at all, not even none."""
     server.behave(Behaviour.SCHEMA_UNSUPPORTED, provider="groq")
     assert probe(server, GROQ).cost == pytest.approx(0)
+    assert probe(server, "made/up:groq").cost is None
 
 
 def test_the_observer_hears_of_every_cell_once(server: LoopbackRouter) -> None:

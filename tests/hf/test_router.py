@@ -333,3 +333,22 @@ def test_callers_of_a_loop_share_a_client(server: LoopbackRouter) -> None:
     asyncio.run(scenario())
     asyncio.run(scenario())
     assert seen[0] is not seen[1]
+
+
+def test_a_server_that_passes_over_the_wish_for_a_stream() -> None:
+    """It answers in one piece: a reply all the same, without a time to its first token."""
+    body = b'{"model": "m", "choices": [{"message": {"content": "hello"}, "finish_reason": "stop"}]}'
+    with sending(Sent(200, body)) as (origin, _):
+        came = ask(f"{origin}/v1", stream=True)
+    assert isinstance(came, Reply)
+    assert (came.text, came.time_to_first_token) == ("hello", None)
+
+
+def test_a_wrapped_token_is_unwrapped_for_any_host() -> None:
+    """What is plainly a token of Hugging Face's in a Bearer scheme is sent without it."""
+    router = Router("http://127.0.0.1:1/v1", f"Bearer {TOKEN}")
+    router.refuse_unusable()
+    assert router.token == Secret(TOKEN)
+    foreign = Router("http://127.0.0.1:1/v1", "key of this server")
+    foreign.refuse_unusable()
+    assert foreign.token == Secret("key of this server")

@@ -31,7 +31,8 @@ class Budget:
 
         None if an answer had no known price, or if nothing that was asked had one.
         """
-        return self._spent if self._priced and not self._unpriced else None
+        known = self._priced or not self.requests
+        return self._spent if known and not self._unpriced else None
 
     def objection(self, cell: PlannedCell) -> str:
         """Return why a request for `cell` may not be made; empty if it may."""

@@ -11,6 +11,7 @@ import asyncio
 import json
 import time
 import weakref
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -54,11 +55,21 @@ class _Run:
     attempts: list[Attempt] = field(default_factory=list)
     ends: dict[Link, Classification] = field(default_factory=dict)
     """How the last turn of each deployment ended."""
+    turns: Counter[Link] = field(default_factory=Counter)
+    """How many each deployment has had."""
     endpoint_faults: int = 0
 
-    def alive(self, links: Sequence[Link]) -> list[Link]:
-        """Return the deployments that were not asked yet, or whose fault may pass."""
-        return [link for link in links if link not in self.ends or self.ends[link].permanence is Permanence.TRANSIENT]
+    def alive(self, links: Sequence[Link], turns: int) -> list[Link]:
+        """Return the deployments that were not asked yet, or whose fault may pass.
+
+        One that was asked for so many `turns` is left, unless it says itself when to come again.
+        """
+        return [
+            link
+            for link in links
+            if (end := self.ends.get(link)) is None
+            or (end.permanence is Permanence.TRANSIENT and (self.turns[link] < turns or end.retry_after is not None))
+        ]
 
     def failed(self, because: Classification | None = None) -> GenerationFailed:
         """Return the error of this run: `because`, or else what may pass, or else what stopped the first deployment."""
@@ -156,14 +167,15 @@ class StructuredGenerator:
         """Give every deployment its turn, and another while there is one whose fault may pass."""
         rounds = 0
         while True:
-            links = run.alive(self._chain.links)
+            links = run.alive(self._chain.links, self._policy.turns)
             for link in self._in_turn(run, links):
+                run.turns[link] += 1
                 result = await self._take_turn(run, link)
                 if isinstance(result, Generation):
                     return result
                 run.ends[link] = result
             rounds += 1
-            waiting = run.alive(links)
+            waiting = run.alive(links, self._policy.turns)
             if not waiting:
                 raise run.failed()
             pause = min(self._breakers[link].asked_to_wait(self._clock()) for link in waiting)

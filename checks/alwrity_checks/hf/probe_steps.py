@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from alwrity_checks.hf.causes import Cause, Scope
@@ -10,7 +11,6 @@ from alwrity_checks.hf.classify import shown
 from alwrity_checks.hf.endpoint_steps import right_commands
 from alwrity_checks.hf.findings import finding_of
 from alwrity_checks.hf.probe_findings import answer_findings, structure_findings
-from alwrity_checks.hf.rules import rule_of
 from alwrity_checks.model import Evidence, Verdict
 
 if TYPE_CHECKING:
@@ -81,17 +81,22 @@ def structure_step(diagnosis: Diagnosis, endpoint: Endpoint, result: ProbeResult
 def _stopped(diagnosis: Diagnosis, endpoint: Endpoint, result: ProbeResult, because: Classification) -> None:
     """Judge a probe that a fault of the endpoint or the account ended: no deployment is to blame."""
     seen = f"ended after {_requests(result)}: {because.cause}"
-    said = {one.rule.code for step in diagnosis.results for one in step.findings}
-    if rule_of(because.cause).code in said:
-        step = "account" if because.scope is Scope.ACCOUNT else "endpoint"
-        diagnosis.skip("deployments", seen=seen, because=step)
-        return
     last = next(cell for cell in result.cells if cell.classification is because)
     facts: tuple[Evidence, ...] = (Evidence("asked", f"{last.deployment}, {last.mode or 'plain text'}"),)
     facts += (Evidence("request id", shown(last.request_id)),) if last.request_id else ()
     commands = right_commands(endpoint.right) if because.scope is Scope.ENDPOINT and endpoint.right else ()
+    found = finding_of(because, None, facts, commands)
+    said = {one.rule.code for step in diagnosis.results for one in step.findings}
+    if found.rule.code in said:
+        if because.scope is Scope.ENDPOINT and diagnosis.verdict("endpoint") is Verdict.UNKNOWN:
+            lists = f"; {endpoint.right} lists models" if endpoint.right else ""
+            settled = replace(found, message=f"{found.message}{lists}")
+            diagnosis.overrule("endpoint", "a completion has settled it", (settled,), verdict=Verdict.FAIL)
+        step = "account" if because.scope is Scope.ACCOUNT else "endpoint"
+        diagnosis.skip("deployments", seen=seen, because=step)
+        return
     # However light the rule weighs elsewhere: here it ended everything.
-    diagnosis.add("deployments", (finding_of(because, None, facts, commands),), seen=seen, verdict=Verdict.FAIL)
+    diagnosis.add("deployments", (found,), seen=seen, verdict=Verdict.FAIL)
 
 
 def _requests(result: ProbeResult) -> str:

@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from alwrity_checks.errors import DoctorError
-from alwrity_checks.hf.causes import Mode
+from alwrity_checks.hf.causes import Mode, Scope
 from alwrity_checks.hf.endpoint import examine_endpoint
 from alwrity_checks.hf.plan import DEFAULT_MODES, Plan, make_plan
 from alwrity_checks.hf.probe_result import Cell, ProbeResult
@@ -103,15 +103,17 @@ class Prober:
         """
         plan = partial(make_plan, models, tuple(Mode), schema=schema, first_honoured_only=True)
         await asyncio.to_thread(plan)  # what is unusable is refused before anything is asked
+        right = None
         if self.catalogue is None:
             endpoint = await examine_endpoint(self._router)
             if endpoint.fault is not None and endpoint.unusable:
                 diagnosis = f"{endpoint.base_url}: {endpoint.fault.message}"
                 raise ChainNotVerified(diagnosis, endpoint.fault, None, endpoint.right)
-            self.catalogue = endpoint.catalogue
+            self.catalogue, right = endpoint.catalogue, endpoint.right
         result = await self.probe(await asyncio.to_thread(plan, catalogue=self.catalogue))
         if result.stopped is not None:
-            raise ChainNotVerified(f"the probe ended early: {result.stopped.message}", result.stopped, result)
+            right = right if result.stopped.scope is Scope.ENDPOINT else None
+            raise ChainNotVerified(f"the probe ended early: {result.stopped.message}", result.stopped, result, right)
         chain = result.chain(base_url=self._router.base_url)
         honoured = {cell.deployment for cell in result.cells if cell.mode is not None and cell.ok}
         links = tuple(link for link in chain.links if link.deployment in honoured) if chain else ()

@@ -48,6 +48,8 @@ class Limits:
             raise ConfigurationError(
                 "a probe needs a concurrency of at least 1 and a timeout of more than 0 seconds", "raise the limit"
             )
+        if self.max_cost is not None and not self.max_cost >= 0:  # nothing is more than what is no number
+            raise ConfigurationError("the limit of cost is no amount of USD", "give 0 or more")
 
 
 class _Stopped(Exception):  # noqa: N818 - a worker's message to the run; it never leaves this module

@@ -14,6 +14,8 @@ class RetryPolicy:
 
     per_deployment: int = 3
     """Requests to one deployment before the next one's turn."""
+    turns: int = 3
+    """Of one deployment in one generation, as long as it does not ask to be waited for."""
     max_requests: int = 16
     """For one generation, whatever it is that fails."""
     first_pause: float = 0.5

@@ -139,12 +139,12 @@ class Router:
         self.refuse_bad_base_url()
         if self.problems and all(problem.reason in _BLEMISHES for problem in self.problems):
             self.base_url = self.problems[0].right
-        if is_router(self.base_url):
-            form = token_form(self.token.reveal())
-            if not form.usable:
-                where = self.origins.get("token", "the token")
-                raise ConfigurationError(f"{where} holds no usable token: {form.message}", form.remedy)
+        form = token_form(self.token.reveal())
+        if form.usable:
             self.token = form.token
+        elif is_router(self.base_url):
+            where = self.origins.get("token", "the token")
+            raise ConfigurationError(f"{where} holds no usable token: {form.message}", form.remedy)
 
     def refuse_bad_base_url(self) -> None:
         """Raise ConfigurationError if the base URL cannot work."""
@@ -156,21 +156,18 @@ class Router:
 async def _whole(ask: Callable[..., Awaitable[Any]]) -> Reply | Answer:
     started = time.perf_counter()
     response = (await ask()).http_response
-    body, headers = response.content, _headers(response)
-    try:
-        reply = reply_of(json.loads(body), headers, time.perf_counter() - started)
-    except (ValueError, RecursionError):
-        reply = None
-    return reply or Answer(response.status_code, body[:_BODY_KEPT], headers)
+    return _read(response, response.content, time.perf_counter() - started)
 
 
 async def _streamed(ask: Callable[..., Awaitable[Any]]) -> Reply | Answer:
-    streamed = StreamedReply(time.perf_counter())
+    started = time.perf_counter()
+    streamed = StreamedReply(started)
     response = (await ask(stream=True, stream_options={"include_usage": True})).http_response
     try:
         headers = _headers(response)
         if "text/event-stream" not in headers.get("content-type", ""):
-            return Answer(response.status_code, (await response.aread())[:_BODY_KEPT], headers)
+            # Some servers pass over `stream`.
+            return _read(response, await response.aread(), time.perf_counter() - started)
         lines = response.aiter_lines()
         async for line in lines:
             name, _, data = line.partition(":")
@@ -184,6 +181,15 @@ async def _streamed(ask: Callable[..., Awaitable[Any]]) -> Reply | Answer:
     if not streamed.done and streamed.finish_reason is None:
         return Answer(transport=TransportFault.RESET, detail="the stream ended before the reply did")
     return streamed.reply(headers, time.perf_counter())
+
+
+def _read(response: Any, body: bytes, seconds: float) -> Reply | Answer:  # noqa: ANN401 - httpx's or httpx2's
+    headers = _headers(response)
+    try:
+        reply = reply_of(json.loads(body), headers, seconds)
+    except (ValueError, RecursionError):
+        reply = None
+    return reply or Answer(response.status_code, body[:_BODY_KEPT], headers)
 
 
 async def _read_out(lines: AsyncIterator[str]) -> None:
