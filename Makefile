@@ -9,13 +9,19 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 OTHER_OPENAI := openai==2.54.0
 OTHER_OPENAI_DIR := $(abspath $(VENV))/openai-2
 
-.PHONY: doctor test lint types docs bench-auth bench-hf format clean
+.PHONY: doctor test soak lint types docs bench-auth bench-hf bench-txtai format clean
 
 doctor: $(VENV)/.installed  ## reproduce the catalogued faults and show that the components have none, offline
 	$(BIN)/alwrity-doctor reproduce
 
 test: $(VENV)/.installed-test $(VENV)/.installed-openai-2  ## run every test
 	OPENAI_OTHER_RELEASE=$(OTHER_OPENAI_DIR) $(BIN)/python -m pytest
+
+soak: $(VENV)/.installed-test  ## run for long what `make test` runs for a moment: kills, random walks, everything at once
+	TXTAI_KILLS=300 TXTAI_MACHINE_EXAMPLES=1500 TXTAI_POSTGRES_KILLS=50 TXTAI_POSTGRES_EXAMPLES=200 \
+		$(BIN)/python -m pytest tests/txtai/test_store_kill.py tests/txtai/test_store_machine.py \
+		tests/txtai/test_postgres_kill.py tests/txtai/test_postgres_contract.py
+	TXTAI_OPERATIONS=100000 $(BIN)/python -m benchmarks.txtai mix
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
@@ -34,6 +40,10 @@ bench-auth: $(VENV)/.installed-test  ## measure the verifier beside its peers
 bench-hf: $(VENV)/.installed-test  ## measure probe and generator beside the historical provider and the bare client
 	$(BIN)/python -m benchmarks.hf
 
+# Chroma and Qdrant are no dependencies: TXTAI_PEERS names a directory made by pip install --target DIR chromadb qdrant-client
+bench-txtai: $(VENV)/.installed-test  ## measure the semantic index beside its peers
+	$(BIN)/python -m benchmarks.txtai
+
 format: $(VENV)/.installed-test
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -47,7 +57,7 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(PIP) install --constraint constraints.txt --editable '.[hf]'
+	$(PIP) install --constraint constraints.txt --editable '.[all]'
 	@touch $@
 
 $(VENV)/.installed-test: pyproject.toml constraints.txt | $(VENV)/bin/python

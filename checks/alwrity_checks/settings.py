@@ -24,6 +24,9 @@ __all__ = ["Setting", "Settings", "Source"]
 PUBLIC: Final = frozenset(
     {
         "ALLOW_UNVERIFIED_JWT_DEV",
+        "ALWRITY_TXTAI_DIR",
+        "ALWRITY_TXTAI_ENCODER",
+        "ALWRITY_TXTAI_MODEL",
         "APP_ENV",
         "CLERK_API_URL",
         "CLERK_API_VERSION",
@@ -41,6 +44,7 @@ PUBLIC: Final = frozenset(
         "HF_ROUTER_BASE_URL",
         "REACT_APP_CLERK_JWT_TEMPLATE",
         "REACT_APP_ENVIRONMENT",
+        "SIF_FAIL_FAST",
         "TEXTGEN_AI_MODELS",
     }
 )

@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from alwrity_checks.auth.mint import Instance
-from alwrity_checks.hf import Chain
 from alwrity_checks.hf.loopback_router import LoopbackRouter
 from tests.support.capture import recorded_example
 
@@ -35,6 +34,7 @@ _MASKS = (
     (re.compile(r"/\S*/(python3?[\d.]*)"), "<path>/python"),
     (re.compile(r"\b\d+(\.\d+)? tokens/s"), "<rate>"),
     (re.compile(r"Root=1-[0-9a-f]{8}"), "<request id>"),
+    (re.compile(r"\b\d+>\d+\b"), "<accepted>found>"),
     (re.compile(r"\bPyJWT \d[\d.]*"), "PyJWT <version>"),
     (re.compile(r" +"), " "),
     (re.compile(r"─+|━+"), "─"),
@@ -49,12 +49,11 @@ class Example:
     printed: str
 
 
-def examples(text: str) -> Iterator[Example]:
-    """Yield every command of every console block, in order."""
+def examples(text: str) -> Iterator[tuple[Example, ...]]:
+    """Yield the commands of every console block: a later one of a block may need an earlier one."""
     for block in _BLOCK.findall(text):
-        for part in re.split(r"(?m)^\$ ", block)[1:]:
-            command, _, printed = part.partition("\n")
-            yield Example(command, printed.strip("\n"))
+        parts = (part.partition("\n") for part in re.split(r"(?m)^\$ ", block)[1:])
+        yield tuple(Example(command, printed.strip("\n")) for command, _, printed in parts)
 
 
 def lay_out(folder: Path) -> None:
@@ -75,8 +74,12 @@ def lay_out(folder: Path) -> None:
         "required": ["title", "sections"],
         "additionalProperties": False,
     }
+    notes = (
+        {"id": "tea", "text": "Brew green tea at 80 degrees."},
+        {"id": "rent", "text": "The rent is due on Monday."},
+    )
+    (folder / "notes.jsonl").write_text("".join(json.dumps(note) + "\n" for note in notes), encoding="utf-8")
     (folder / "schema.json").write_text(json.dumps(schema), encoding="utf-8")
-    Chain.unmeasured("openai/gpt-oss-120b:groq").save(folder / "chain.json")
     (folder / "tracker.md").write_bytes((ROOT / "tracker.md").read_bytes())
 
 
@@ -91,7 +94,7 @@ def run(command: str, folder: Path) -> str:
 
 
 def _run(command: str, folder: Path, settings: Mapping[str, str]) -> str:
-    bearing = re.compile(r"CLERK|ENV|^HF_|^HUGGING")
+    bearing = re.compile(r"CLERK|ENV|^HF_|^HUGGING|^ALWRITY|^SIF_")
     kept = {name: value for name, value in os.environ.items() if not bearing.search(name)}
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     environment = {**kept, **settings, "PATH": path, "COLUMNS": "100"}
@@ -112,10 +115,11 @@ def _run(command: str, folder: Path, settings: Mapping[str, str]) -> str:
 
 
 def masked(text: str) -> str:
-    """Return `text` without what differs from run to run."""
+    """Return `text` without what differs from run to run: a timeline's lines do as a whole."""
     for pattern, mask in _MASKS:
         text = pattern.sub(mask, text)
-    return "\n".join(line.strip() for line in text.splitlines())
+    lines = (line.strip() for line in text.splitlines())
+    return "\n".join(line for line in lines if not line.startswith(("<time> ", "and ")))
 
 
 def main() -> None:

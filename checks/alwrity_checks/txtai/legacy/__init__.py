@@ -1,0 +1,1 @@
+"""The fault of issue 3: the backend's index service, rebuilt small in its historical states, and what it runs on."""
