@@ -8,7 +8,7 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["child_cpu", "interleaved", "ratio", "table"]
+__all__ = ["at_least", "at_most", "child_cpu", "fact", "interleaved", "ratio", "table"]
 
 
 def interleaved(peers: Mapping[str, Callable[[], object]], *, rounds: int, calls: int) -> dict[str, list[float]]:
@@ -49,3 +49,18 @@ def table(rows: Sequence[Sequence[str]]) -> str:
     ]
     lines.insert(1, "| " + " | ".join("-" * width for width in widths) + " |")
     return "\n".join(lines)
+
+
+def at_least(measure: str, value: float, least: float, unit: str = "") -> tuple[str, ...]:
+    """Return the row of a measure that must not be less than `least`."""
+    return measure, f"{value:.3g}{unit}", f">= {least:g}{unit}", "yes" if value >= least else "NO"
+
+
+def at_most(measure: str, value: float, most: float, unit: str = "") -> tuple[str, ...]:
+    """Return the row of a measure that must not be more than `most`."""
+    return measure, f"{value:.3g}{unit}", f"<= {most:g}{unit}", "yes" if value <= most else "NO"
+
+
+def fact(measure: str, told: str) -> tuple[str, ...]:
+    """Return the row of a measure without a goal."""
+    return f"({measure})", told, "-", "-"
