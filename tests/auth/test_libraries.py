@@ -104,7 +104,7 @@ def test_this_very_environment() -> None:
 
 
 def test_the_recursion_before_2_15_is_listed() -> None:
-    """The fact sheet flags PyJWT below 2.15.0 as well."""
+    """PyJWT below 2.15.0 is flagged as well."""
     assert names("PyJWT", "2.14.0")
 
 

@@ -1,4 +1,4 @@
-"""Texts of exceptions: the sheet of both wordings, and the installed client's own over a real connection."""
+"""Texts of exceptions: both wordings, and the installed client's own over a real connection."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def test_a_change_wakes_whoever_looked_before() -> None:
 
 
 def test_a_waiter_that_gives_up_takes_nothing_from_the_others() -> None:
-    """The shared future cannot be cancelled, so the later result reaches the other waiters (race 9 of the sheet)."""
+    """The shared future cannot be cancelled, so the later result reaches the other waiters."""
     one = machine()
     attempt = begun(one)
     _, changed = one.observe()

@@ -87,7 +87,7 @@ def test_component_has_none_of_them(report: Report) -> None:
 
 
 def test_documents_are_counted(played: list[Played]) -> None:
-    """The table has the sheet's numbers: five accepted and none found, ten accepted and five found."""
+    """The table has the numbers of the real service: five accepted and none found, ten accepted and five found."""
     counted = {(one.scenario.code, str(one.target)): (one.accepted, one.found) for one in played}
     assert counted["TXT004", "legacy HEAD"] == (5, 0)
     assert counted["TXT004", "fixed"] == (5, 5)
