@@ -16,7 +16,7 @@ from alwrity_checks.hf.diagnosis import Order, diagnose
 from alwrity_checks.hf.endpoint import Endpoint
 from alwrity_checks.hf.endpoint_steps import base_url_step, endpoint_step
 from alwrity_checks.hf.loopback_http import Reply
-from alwrity_checks.hf.loopback_router import Behaviour, LoopbackRouter
+from alwrity_checks.hf.loopback_router import Account, Behaviour, LoopbackRouter
 from alwrity_checks.hf.named_models import NamedModel
 from alwrity_checks.hf.router import Router
 from alwrity_checks.hf.steps import TITLES, Diagnosis
@@ -74,6 +74,15 @@ def reasons(diagnosis: Diagnosis, step: str) -> list[str]:
     """Return the reason codes of a step's findings."""
     (result,) = (one for one in diagnosis.results if one.name == f"probe.{step}")
     return [one.evidence[0].value for one in result.findings]
+
+
+def test_credits_that_cannot_be_read_are_not_called_left(server: LoopbackRouter) -> None:
+    """A token that may not read the billing passes for what is known of it, and the rest is said to be unknown."""
+    server.accounts[server.token] = Account(reads_billing=False)
+    (account,) = (one for one in diagnosed(server, GROQ, dry_run=True).results if one.name == "probe.account")
+    assert account.verdict is Verdict.PASS
+    assert "credits not known" in account.reason
+    assert "credit" not in account.title
 
 
 def test_everything_in_order(server: LoopbackRouter) -> None:

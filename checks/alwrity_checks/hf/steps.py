@@ -19,7 +19,7 @@ TITLES: Final = {
     "base-url": "the base URL is one of the router's",
     "endpoint": "a router stands behind the base URL",
     "token": "the token has the form of a Hugging Face token",
-    "account": "the token may call models, and there are credits left",
+    "account": "the token is valid and may call models",
     "models": "the catalogue lists the models that are asked for",
     "deployments": "every deployment answers",
     "structure": "the structure that is asked for is honoured",
