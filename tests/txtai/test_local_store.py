@@ -395,6 +395,33 @@ def test_encoders_never_mix(alice: LocalStore, tmp_path: Path) -> None:
     other.close()
 
 
+def test_an_adopted_index_is_rebuilt_without_the_damaged_generation(tmp_path: Path) -> None:
+    """With another model and a damaged generation the queue holds all: a failed write later finds it there again."""
+    alice = store(tmp_path)
+    alice.open()
+    put(alice, ("a", "alpha"))
+    drain(alice)
+    alice.settle(force=True)
+    alice.close()
+    path = generation(alice).path / "documents"
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    other = store(tmp_path, encoder="other")
+    other.open()
+
+    def fail(name: str, _: object) -> None:
+        if name == "applying":
+            raise OSError("the disk fails once")
+
+    batch = other.pending()
+    with hooked(fail), pytest.raises(StorageError):
+        other.apply(batch, encode([one.text for one in batch.upserts]))
+    drain(other)
+    assert content(other) == {"a": "alpha"}
+    other.settle(force=True)
+    assert generation(other).applied.encoder == "other"
+    other.close()
+
+
 def wide(block: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return normalised vectors of twice the dimensions."""
     return np.asarray(np.concatenate([block, block], axis=1) / np.sqrt(2), dtype=np.float32)

@@ -69,11 +69,17 @@ class Encoding:
     """Whether this process alone may write now, and may begin anew with the documents of another encoder's index."""
 
 
-def load(directory: Path, journal: Journal, encoding: Encoding) -> Loaded:
-    """Load the index of a user. Raises StorageError, DamagedIndex, AnotherEncoder, OSError, sqlite3.Error."""
+def load(directory: Path, journal: Journal, encoding: Encoding, damaged: str | None = None) -> Loaded:
+    """Load the index of a user, without the generation that is known to be `damaged`.
+
+    Raises StorageError, DamagedIndex, AnotherEncoder, OSError, sqlite3.Error.
+    """
     sweep_work(directory)
     while True:
         name = generations.current_name(directory)
+        if name is not None and name == damaged:
+            told = DamagedIndex(f"{directory / name} was found damaged before")
+            return _step_back(directory, journal, name, told, encoding)
         try:
             return _based(directory, journal, generations.current(directory), encoding)
         except (DamagedIndex, Overtaken) as damage:
@@ -158,15 +164,20 @@ def _in_our_encoding(
 
 def _step_back(directory: Path, journal: Journal, name: str | None, damage: StorageError, encoding: Encoding) -> Loaded:
     """Load from another generation, or from the queue alone, if the queue still has all that came after it."""
+    refusal = damage
     for candidate in (*generations.sound(directory), None):
         if candidate is None or candidate.path.name != name:
             try:
                 loaded = _based(directory, journal, candidate, encoding)
             except (DamagedIndex, Overtaken):
                 continue
+            except AnotherEncoder as error:
+                # The queue may have all of it in our encoding, where this process adopted it before.
+                refusal = error
+                continue
             _log.warning("%s; loaded from %s", damage, candidate.path.name if candidate else "the queue alone")
             return replace(loaded, damaged=name)
-    raise damage
+    raise refusal
 
 
 def _adopt(directory: Path, journal: Journal, base: Generation, encoding: Encoding) -> Generation:

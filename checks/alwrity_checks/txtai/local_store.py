@@ -106,7 +106,7 @@ class LocalStore:
             point("loading", self)
             # Only at the first time: two processes with two encoders would else encode everything anew in turn.
             encoding = Encoding(self._encoder, self._dimensions, lambda: not self._was_open and self.may_write())
-            loaded = load(self.directory, self._journal, encoding)
+            loaded = load(self.directory, self._journal, encoding, self._damaged)
         self._generation, self._damaged, self._issued = loaded.generation, loaded.damaged, None
         self._applied, self._documents = loaded.applied, len(loaded.engine)
         self._loaded, self._was_open = loaded, True
