@@ -19,9 +19,9 @@ from alwrity_checks.hf.answer import Answer, TransportFault
 from alwrity_checks.hf.causes import Cause
 from alwrity_checks.hf.classify import classify
 from alwrity_checks.hf.loopback_account import Account as Served
-from alwrity_checks.hf.loopback_http import Reply
 from alwrity_checks.hf.loopback_router import TOKEN, LoopbackRouter
 from alwrity_checks.hf.router import Router
+from alwrity_checks.loopback_http import Reply
 from tests.support.answering import answering
 from tests.support.in_process import bare
 from tests.support.terminating_proxy import TerminatingProxy

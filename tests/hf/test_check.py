@@ -15,10 +15,10 @@ from alwrity_checks.hf.account import forget_accounts
 from alwrity_checks.hf.causes import Cause
 from alwrity_checks.hf.check import CHECKS
 from alwrity_checks.hf.loopback_account import Account as Served
-from alwrity_checks.hf.loopback_http import Reply
 from alwrity_checks.hf.loopback_router import TOKEN, LoopbackRouter
 from alwrity_checks.hf.reasons import ConfigurationReason as Reason
 from alwrity_checks.hf.router import BASE_URL_NAMES, TOKEN_NAMES
+from alwrity_checks.loopback_http import Reply
 from alwrity_checks.model import CheckResult, Context, ExitCode, Report, Verdict
 from alwrity_checks.settings import Settings
 from alwrity_doctor.gate import run_checks

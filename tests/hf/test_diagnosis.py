@@ -15,11 +15,11 @@ from alwrity_checks.hf.causes import Cause
 from alwrity_checks.hf.diagnosis import Order, diagnose
 from alwrity_checks.hf.endpoint import Endpoint
 from alwrity_checks.hf.endpoint_steps import base_url_step, endpoint_step
-from alwrity_checks.hf.loopback_http import Reply
 from alwrity_checks.hf.loopback_router import Account, Behaviour, LoopbackRouter
 from alwrity_checks.hf.named_models import NamedModel
 from alwrity_checks.hf.router import Router
 from alwrity_checks.hf.steps import TITLES, Diagnosis
+from alwrity_checks.loopback_http import Reply
 from alwrity_checks.model import Verdict
 from alwrity_checks.settings import Settings
 from tests.support.answering import answering

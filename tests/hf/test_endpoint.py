@@ -14,9 +14,9 @@ from alwrity_checks.hf.base_url import ROUTER
 from alwrity_checks.hf.causes import Action, Cause, Permanence, Scope
 from alwrity_checks.hf.endpoint import Endpoint, examine_endpoint
 from alwrity_checks.hf.loopback_catalogue import CATALOGUE
-from alwrity_checks.hf.loopback_http import Delivery, Reply, Request
 from alwrity_checks.hf.loopback_router import TOKEN, Behaviour, LoopbackRouter
 from alwrity_checks.hf.router import Router
+from alwrity_checks.loopback_http import Delivery, Reply, Request
 from tests.support.answering import answering
 from tests.support.in_process import bare
 from tests.support.terminating_proxy import TerminatingProxy

@@ -12,8 +12,8 @@ import pytest
 
 from alwrity_checks.hf.answer import Answer, TransportFault
 from alwrity_checks.hf.fetching import fetch
-from alwrity_checks.hf.loopback_http import Delivery, Reply
 from alwrity_checks.hf.loopback_router import TOKEN
+from alwrity_checks.loopback_http import Delivery, Reply
 from alwrity_checks.redaction import Secret
 from tests.support.answering import answering
 from tests.support.in_process import bare

@@ -16,11 +16,11 @@ from alwrity_checks.hf.causes import Mode
 from alwrity_checks.hf.client import Clients
 from alwrity_checks.hf.deployment import Deployment
 from alwrity_checks.hf.limits import LARGEST_ANSWER
-from alwrity_checks.hf.loopback_http import HttpServer, Request
-from alwrity_checks.hf.loopback_http import Reply as Sent
 from alwrity_checks.hf.loopback_router import TOKEN, Behaviour, LoopbackRouter
 from alwrity_checks.hf.reply import Reply
 from alwrity_checks.hf.router import Router
+from alwrity_checks.loopback_http import HttpServer, Request
+from alwrity_checks.loopback_http import Reply as Sent
 from alwrity_checks.redaction import Secret
 from tests.support.rawserver import RawServer
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 
-from alwrity_checks.hf.loopback_http import HttpServer, Reply, Request
+from alwrity_checks.loopback_http import HttpServer, Reply, Request
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from typing import Any, Final, TypeAlias
 
 from alwrity_checks.hf.causes import Mode
-from alwrity_checks.hf.loopback_http import Reply
 from alwrity_checks.hf.loopback_replies import Behaviour, error_reply
+from alwrity_checks.loopback_http import Reply
 
 __all__ = ["Json", "completion", "instance_of", "mode_of", "schema_of"]
 

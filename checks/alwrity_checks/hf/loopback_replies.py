@@ -9,7 +9,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Final
 
-from alwrity_checks.hf.loopback_http import Delivery, Reply
+from alwrity_checks.loopback_http import Delivery, Reply
 
 __all__ = ["DELIVERIES", "Behaviour", "error_object", "error_reply"]
 

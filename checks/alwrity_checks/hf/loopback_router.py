@@ -34,8 +34,8 @@ from alwrity_checks.hf.loopback_catalogue import (
     served,
 )
 from alwrity_checks.hf.loopback_content import Json, completion, mode_of
-from alwrity_checks.hf.loopback_http import HttpServer, Reply, Request
 from alwrity_checks.hf.loopback_replies import DELIVERIES, Behaviour, error_reply
+from alwrity_checks.loopback_http import HttpServer, Reply, Request
 
 if TYPE_CHECKING:
     from alwrity_checks.hf.causes import Mode
@@ -100,7 +100,7 @@ class LoopbackRouter:
         self._at_once: Counter[str] = Counter()
         self._turns: dict[tuple[str | None, str | None, Mode | None], _Turns] = {}
         self._numbers = itertools.count(1)
-        self._server = HttpServer(self._handle)
+        self._server = HttpServer(self._handle, "loopback-router")
 
     def __enter__(self) -> Self:
         """Start. Raises OSError where this machine does not hand out the port."""

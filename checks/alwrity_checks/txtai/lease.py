@@ -13,16 +13,14 @@ Not for network file systems: neither this lock nor SQLite's log can be trusted 
 from __future__ import annotations
 
 import logging
-import os
-import sys
 import threading
 import time
-import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from alwrity_checks.lease import Lease
 from alwrity_checks.txtai.local_store import LocalStorage, LocalStore
 from alwrity_checks.txtai.storage import Batch, DeadLetter, Hit, StorageError, StoreStatus
 
@@ -40,58 +38,6 @@ _CLOSING_PATIENCE: Final = 2.0
 _PAUSE: Final = 0.02
 
 _log: Final = logging.getLogger("alwrity_checks.txtai")
-
-
-class Lease:
-    """A lock on a file, held by at most one `Lease` on this host. Used by one thread at a time."""
-
-    def __init__(self, path: Path) -> None:
-        """Name the file; its directory has to be there when the lease is taken."""
-        self._path = path
-        self._descriptor: int | None = None
-        _leases.add(self)
-
-    @property
-    def held(self) -> bool:
-        """Whether it is ours."""
-        return self._descriptor is not None
-
-    def take(self) -> bool:
-        """Take the lease if nobody else has it; say whether it is ours now. Raises OSError."""
-        if self._descriptor is not None:
-            return True
-        descriptor = os.open(self._path, os.O_CREAT | os.O_RDWR | getattr(os, "O_CLOEXEC", 0), 0o600)
-        if _lock(descriptor):
-            self._descriptor = descriptor
-            return True
-        os.close(descriptor)
-        return False
-
-    def give_back(self) -> None:
-        """Let others have it."""
-        descriptor, self._descriptor = self._descriptor, None
-        if descriptor is not None:
-            # Closing alone would leave it with a child that was forked meanwhile, for as long as that lives.
-            _unlock(descriptor)
-            os.close(descriptor)
-
-    def forget(self) -> None:
-        """Let go, in a forked child, of what is the parent's: only the parent gives it back."""
-        descriptor, self._descriptor = self._descriptor, None
-        if descriptor is not None:
-            os.close(descriptor)
-
-
-_leases: Final[weakref.WeakSet[Lease]] = weakref.WeakSet()
-
-
-def _forget_all() -> None:
-    for lease in list(_leases):
-        lease.forget()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_all)
 
 
 class SharedStore:
@@ -239,31 +185,3 @@ class SharedStorage:
     def users(self) -> Iterator[str]:
         """Yield the ids of the users who have a store."""
         return self._storage.users()
-
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _lock(descriptor: int) -> bool:
-        try:
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        return True
-
-    def _unlock(descriptor: int) -> None:
-        os.lseek(descriptor, 0, os.SEEK_SET)
-        msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
-
-else:
-    import fcntl
-
-    def _lock(descriptor: int) -> bool:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
-
-    def _unlock(descriptor: int) -> None:
-        fcntl.flock(descriptor, fcntl.LOCK_UN)

@@ -1,6 +1,6 @@
 """HTTP/1.1 on a free port of this machine, with every bad manner a real server can have.
 
-Real sockets, so that what is measured includes the client's; connections are kept alive as a router's are.
+Real sockets, so that what is measured includes the client's; connections are kept alive as a real server's are.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ from http.client import responses
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
-__all__ = ["Delivery", "HttpServer", "Reply", "Request"]
+__all__ = ["BreakOff", "Delivery", "HttpServer", "Reply", "Request"]
 
 _HOST: Final = "127.0.0.1"
 _BACKLOG: Final = 1024
@@ -70,6 +70,10 @@ class Delivery(StrEnum):
     """Not a byte."""
 
 
+class BreakOff(Exception):  # noqa: N818 - an event that a stream brings about, not a fault
+    """Raised by a reply's stream: the connection is reset at this point of the body."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     """What a server answers."""
@@ -83,14 +87,18 @@ class Reply:
     """The body as a stream, one chunk each; `body` is then not used."""
     pause: float = 0.0
     """Seconds between the events."""
+    stream: AsyncIterator[bytes] | None = None
+    """The body, where it is too large to be held, or is to arrive slowly; `body` is then not used."""
+    length: int | None = None
+    """What is announced as the body's length, whatever really comes. None: the truth; of a stream, nothing."""
 
     def head(self) -> bytes:
         """Return the status line and the header fields."""
         fields = {"content-type": self.content_type, **self.headers}
         if self.events:
             fields["transfer-encoding"] = "chunked"
-        else:
-            fields["content-length"] = str(len(self.body))
+        elif self.stream is None or self.length is not None:
+            fields["content-length"] = str(len(self.body) if self.length is None else self.length)
         lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
         return f"HTTP/1.1 {self.status} {responses.get(self.status, '')}\r\n{lines}\r\n".encode()
 
@@ -109,8 +117,10 @@ Handler = Callable[[Request], AbstractAsyncContextManager[Reply]]
 class HttpServer:
     """Serves until it is stopped, in a thread of its own."""
 
-    def __init__(self, handler: Handler) -> None:
+    def __init__(self, handler: Handler, name: str = "loopback-http") -> None:
+        """Answer with what `handler` makes; `name` is the thread's."""
         self._handler = handler
+        self._name = name
         self.origin = ""
         """`http://127.0.0.1:<port>`, once started."""
 
@@ -120,7 +130,7 @@ class HttpServer:
         listener.setblocking(False)
         self.origin = f"http://{_HOST}:{listener.getsockname()[1]}"
         started: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = Future()
-        self._thread = threading.Thread(target=self._run, args=(listener, started), name="loopback-router", daemon=True)
+        self._thread = threading.Thread(target=self._run, args=(listener, started), name=self._name, daemon=True)
         self._thread.start()
         self._loop, self._stop = started.result()
 
@@ -171,7 +181,7 @@ class HttpServer:
             while found := await _receive(client, rest):
                 request, rest = found
                 async with self._handler(request) as reply:
-                    if not await _send(client, reply):
+                    if not await _send(client, request, reply):
                         return
                 if request.headers.get("connection", "").lower() == "close":
                     return
@@ -201,7 +211,7 @@ async def _receive(client: socket.socket, received: bytes) -> tuple[Request, byt
     return Request(words[0], unquote(target.path), target.query, headers, rest[:length]), rest[length:]
 
 
-async def _send(client: socket.socket, reply: Reply) -> bool:
+async def _send(client: socket.socket, request: Request, reply: Reply) -> bool:
     """Deliver `reply`; return whether the connection can be used again."""
     loop = asyncio.get_running_loop()
     if reply.delivery is Delivery.SILENT:
@@ -210,6 +220,11 @@ async def _send(client: socket.socket, reply: Reply) -> bool:
     if reply.delivery is Delivery.RESET:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABORT)
         return False
+    if request.method == "HEAD" and reply.delivery is Delivery.WHOLE:
+        await loop.sock_sendall(client, reply.head())
+        return True
+    if reply.stream is not None:
+        return await _send_stream(client, reply, reply.stream)
     pieces = reply.pieces()
     sent = pieces if reply.delivery is Delivery.WHOLE else pieces[: len(pieces) // 2]
     if not reply.pause:
@@ -225,7 +240,21 @@ async def _send(client: socket.socket, reply: Reply) -> bool:
     if reply.delivery is Delivery.CUT:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABORT)
         return False
-    return True
+    return reply.length is None or reply.length == len(reply.body)
+
+
+async def _send_stream(client: socket.socket, reply: Reply, stream: AsyncIterator[bytes]) -> bool:
+    loop = asyncio.get_running_loop()
+    await loop.sock_sendall(client, reply.head())
+    sent = 0
+    try:
+        async for piece in stream:
+            await loop.sock_sendall(client, piece)
+            sent += len(piece)
+    except BreakOff:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABORT)
+        return False
+    return sent == reply.length
 
 
 async def _wait_for_the_end(client: socket.socket) -> None:
