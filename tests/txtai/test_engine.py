@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import shlex
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,7 +40,7 @@ def add(engine: Engine, *items: Item) -> None:
 
 def saved(engine: Engine, directory: Path) -> Generation:
     """Save the index and return it as a generation."""
-    directory.mkdir()
+    directory.mkdir(parents=True)
     return Generation(1, directory, engine.save(directory, 7, "model"))
 
 
@@ -178,7 +179,7 @@ def test_an_empty_index_is_saved_without_files(engine: Engine, tmp_path: Path) -
 def test_damage_is_named(engine: Engine, tmp_path: Path, name: str, keep: float | None) -> None:
     """A file that is missing, empty or truncated is told of; the engine is empty then and nothing is overwritten."""
     add(engine, *((f"d{number}", f"text {number}") for number in range(50)))
-    generation = saved(engine, tmp_path / "one")
+    generation = saved(engine, tmp_path / "o ne" / "gen-000001")
     file = generation.path / name
     content = file.read_bytes()
     file.unlink()
@@ -186,7 +187,16 @@ def test_damage_is_named(engine: Engine, tmp_path: Path, name: str, keep: float 
         file.write_bytes(content[: int(len(content) * keep)])
     with pytest.raises(DamagedIndex, match="cannot be loaded") as caught:
         engine.load(generation)
-    assert "repair" in caught.value.remedy
+    directory = str(tmp_path / "o ne")
+    assert shlex.split(caught.value.remedy) == [
+        "alwrity-doctor",
+        "txtai",
+        "repair",
+        directory,
+        "--into",
+        "NEW_DIRECTORY",
+    ]
+    assert "impl/" not in caught.value.diagnosis
     assert len(engine) == 0
 
 

@@ -16,8 +16,9 @@ import numpy as np
 import pytest
 
 from alwrity_checks.txtai import generations, local_store
-from alwrity_checks.txtai.documents import documents
+from alwrity_checks.txtai.documents import Document, documents
 from alwrity_checks.txtai.engine import Engine
+from alwrity_checks.txtai.journal import Journal
 from alwrity_checks.txtai.loading import AnotherEncoder
 from alwrity_checks.txtai.local_store import LocalStorage, LocalStore
 from alwrity_checks.txtai.point import hooked
@@ -34,7 +35,7 @@ from alwrity_checks.txtai.storage import (
 from tests.support.txtai_store import DIMENSIONS, content, drain, encode, put, step, store, vector
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -99,7 +100,7 @@ _WITHOUT: Final = """
 import pathlib, sys
 sys.modules[sys.argv[2]] = None
 from alwrity_checks.errors import MissingExtra
-from alwrity_checks.txtai.documents import documents
+from alwrity_checks.txtai.documents import Document, documents
 from alwrity_checks.txtai.local_store import LocalStorage
 store = LocalStorage(pathlib.Path(sys.argv[1]), "m", 8).user("alice")
 print(store.put(documents([("a", "alpha")])))
@@ -450,7 +451,7 @@ def test_a_reader_follows(alice: LocalStore, tmp_path: Path) -> None:
 
 _ACCEPTING: Final = """
 import pathlib, sys
-from alwrity_checks.txtai.documents import documents
+from alwrity_checks.txtai.documents import Document, documents
 from alwrity_checks.txtai.local_store import LocalStorage
 store = LocalStorage(pathlib.Path(sys.argv[1]), "", 0).user("alice")
 for number in range(150):
@@ -671,3 +672,73 @@ def test_closing_without_a_snapshot_loses_nothing(alice: LocalStore) -> None:
     alice.open()
     assert alice.status().documents == 60
     assert not alice.pending()
+
+
+@pytest.mark.parametrize("in_use", [False, True])
+@pytest.mark.parametrize("left", ["nothing", "an older copy", "an empty file"])
+def test_a_queue_that_was_lost_takes_no_document_for_done(
+    tmp_path: Path, left: str, *, in_use: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What is accepted into another file than the snapshot came from is searchable later, whatever its numbers were."""
+    alice = store(tmp_path)
+    alice.open()
+    queue, older = alice.directory / "queue.sqlite3", tmp_path / "older"
+    put(alice, ("d0", "text 0"))
+    drain(alice)
+    alice.close()
+    shutil.copyfile(queue, older)
+    alice.open()
+    put(alice, *((f"d{number}", f"text {number}") for number in range(1, 10)))
+    drain(alice)
+    alice.settle(force=True)
+    if not in_use:
+        alice.close()
+    for path in alice.directory.glob("queue.sqlite3*"):
+        path.unlink()
+    if left == "an older copy":
+        shutil.copyfile(older, queue)
+    elif left == "an empty file":
+        queue.touch()
+    again = alice if in_use else store(tmp_path)
+    assert put(again, ("new", "new text")) == 11
+    if in_use:
+        with pytest.raises(NotOpen):
+            again.pending()
+    again.open()
+    drain(again)
+    expected = {f"d{number}": f"text {number}" for number in range(10)} | {"new": "new text"}
+    assert content(again) == expected
+    assert "what was accepted after the snapshot is gone with it" in caplog.text
+    # Nor is an older generation loaded as if the queue had what lies between.
+    assert again._journal.state().trimmed == 10
+    again.close()
+    after = store(tmp_path)
+    after.open()
+    assert content(after) == expected
+    after.close()
+
+
+def test_documents_are_kept_for_good_before_their_old_vectors_are_given_up(
+    alice: LocalStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A power failure after a change of the encoder must not leave the new, empty generation and an older queue."""
+    put(alice, ("a", "alpha"))
+    drain(alice)
+    alice.settle(force=True)
+    alice.close()
+    waits: list[tuple[int, int]] = []
+    restart = Journal.restart
+
+    def watched(journal: Journal, encoder: str, found: Iterable[Document], after: int) -> None:
+        restart(journal, encoder, found, after)
+        assert journal._connection is not None
+        waits.append((after, journal._connection.execute("PRAGMA synchronous").fetchone()[0]))
+
+    monkeypatch.setattr(Journal, "restart", watched)
+    new = store(tmp_path, encoder="other")
+    new.open()
+    full = 2
+    assert waits == [(1, full)]
+    drain(new)
+    assert content(new) == {"a": "alpha"}
+    new.close()

@@ -15,12 +15,13 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any, Final
 
 from alwrity_checks.txtai.documents import Document, digest_of, fields_of
 from alwrity_checks.txtai.storage import DamagedIndex
 
-__all__ = ["Section", "documents_in", "sections", "tables"]
+__all__ = ["Section", "copied", "documents_in", "sections", "tables"]
 
 _QUERY: Final = """
 SELECT s.indexid, s.id, s.text, d.data, s.tags FROM sections s LEFT JOIN documents d ON d.id = s.id ORDER BY s.indexid
@@ -58,16 +59,25 @@ def tables(path: Path) -> Iterator[sqlite3.Connection]:
 
     Raises sqlite3.Error, OSError.
     """
+    with copied(path) as copy, closing(sqlite3.connect(copy)) as connection:
+        connection.text_factory = _text
+        yield connection
+
+
+@contextmanager
+def copied(path: Path) -> Iterator[Path]:
+    """Copy an SQLite file, with what is beside it of a process that was killed, to where it may be written.
+
+    Raises OSError.
+    """
     with tempfile.TemporaryDirectory(prefix="txtai-") as directory:
-        copy = Path(directory) / "documents"
+        copy = Path(directory) / path.name
         shutil.copyfile(path, copy)
         for suffix in ("-journal", "-wal"):
             beside = path.with_name(path.name + suffix)
             if beside.exists():
                 shutil.copyfile(beside, copy.with_name(copy.name + suffix))
-        with closing(sqlite3.connect(copy)) as connection:
-            connection.text_factory = _text
-            yield connection
+        yield copy
 
 
 def _text(stored: bytes) -> str:
@@ -79,7 +89,8 @@ def documents_in(path: Path) -> list[Document]:
     rows, error = sections(path)
     if error is not None:
         raise DamagedIndex(
-            f"{path} cannot be read: {error}", f"alwrity-doctor txtai repair {path.parent.parent} --into NEW_DIRECTORY"
+            f"{path} cannot be read: {error}",
+            f"alwrity-doctor txtai repair {quote(str(path.parent.parent))} --into NEW_DIRECTORY",
         )
     return [Document(str(row.id), str(row.text), row.fields(), digest_of(str(row.text), row.fields())) for row in rows]
 

@@ -18,6 +18,7 @@ import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -80,9 +81,11 @@ class Engine:
             self.close()
             if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
                 raise
+            # faiss begins with the signature of a function and the place in its source.
+            told = str(error).rpartition("Error: ")[2] or type(error).__name__
             raise DamagedIndex(
-                f"the index in {generation.path} cannot be loaded: {scrub(str(error))}",
-                f"alwrity-doctor txtai repair {generation.path.parent} --into NEW_DIRECTORY",
+                f"the index in {generation.path} cannot be loaded: {scrub(told)}",
+                f"alwrity-doctor txtai repair {quote(str(generation.path.parent))} --into NEW_DIRECTORY",
             ) from error
         for name in ("config.json", "embeddings"):
             (place / name).unlink()

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shlex import quote
 from typing import Final
 
 from alwrity_checks.redaction import scrub
@@ -50,7 +51,7 @@ def _of_sqlite(doing: str, path: Path, error: sqlite3.Error) -> StorageError:
     if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
         return DamagedIndex(
             f"{doing} failed: {path} is damaged ({scrub(str(error))})",
-            f"alwrity-doctor txtai repair {path.parent} --into NEW_DIRECTORY",
+            f"alwrity-doctor txtai repair {quote(str(path.parent))} --into NEW_DIRECTORY",
         )
     return StorageError(f"{doing} failed in {path}: {name}: {scrub(str(error))}", "look at the file and its disk")
 

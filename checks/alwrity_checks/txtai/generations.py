@@ -13,6 +13,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Final
 
 from alwrity_checks.txtai.paths import sync_directory, sync_file, write_file
@@ -140,4 +141,4 @@ def _numbered(directory: Path) -> list[tuple[int, Path]]:
 
 
 def _damaged(path: Path, fact: str) -> DamagedIndex:
-    return DamagedIndex(f"{path} is damaged: {fact}", f"alwrity-doctor txtai status {path.parent}")
+    return DamagedIndex(f"{path} is damaged: {fact}", f"alwrity-doctor txtai status {quote(str(path.parent))}")

@@ -16,11 +16,12 @@ their batch is applied, and the others when two generations hold them.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,6 +60,8 @@ _PAUSE: Final = 0.005
 _TRIMMED_AT_ONCE: Final = 500
 _LARGEST_WINDOW: Final = 16_000_000
 """Characters of the texts that one window brings into memory; its first row comes whatever its size."""
+
+_log: Final = logging.getLogger(__name__)
 
 
 class Replaced(NotOpen):
@@ -139,10 +142,16 @@ def _split(row: Row) -> list[Row]:
 class Journal:
     """A connection to a user's queue. Thread-safe; opened by its first use, in whatever process that is."""
 
-    def __init__(self, path: Path, *, durable: bool) -> None:
-        """Name the file; a commit of a `durable` journal waits for the disk, as an acknowledgement must."""
+    def __init__(self, path: Path, *, durable: bool, floor: Callable[[], int] = lambda: 0) -> None:
+        """Name the file; a commit of a `durable` journal waits for the disk, as an acknowledgement must.
+
+        `floor` says up to which sequence the generations hold everything. A file that knows less is not the one they
+        came from: it was lost, or put back from an older copy. What it accepted under those numbers would be taken for
+        done, so it goes on after them.
+        """
         self.path = path
         self._durable = durable
+        self._floor = floor
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
         self._file: tuple[int, int] | None = None
@@ -216,12 +225,36 @@ class Journal:
             connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
             if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'state'").fetchone():
                 connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
+            self._go_on_after(connection, self._floor())
             if self._durable:
                 connection.execute("PRAGMA synchronous=FULL")
         except BaseException:
             connection.close()
             raise
         return connection
+
+    def _go_on_after(self, connection: sqlite3.Connection, floor: int) -> None:
+        if _last(connection) >= floor:
+            return
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            last = _last(connection)
+            if last < floor:
+                connection.execute("DELETE FROM sqlite_sequence WHERE name = 'queue'")
+                connection.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('queue', ?)", (floor,))
+                _set(connection, trimmed=floor)
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+        connection.execute("COMMIT")
+        if last < floor:
+            _log.warning(
+                "%s was lost, or put back from an older copy: it ends at operation %d, the snapshot at %d; what was "
+                "accepted after the snapshot is gone with it",
+                self.path,
+                last,
+                floor,
+            )
 
     def put(self, upserts: Sequence[Document], deletes: Sequence[str], *, clear: bool) -> int:
         """Accept operations in one commit and return the last sequence."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -17,13 +17,13 @@ from alwrity_checks.redaction import scrub
 from alwrity_checks.txtai import generations
 from alwrity_checks.txtai.contents import documents_in
 from alwrity_checks.txtai.engine import Engine, library_versions
-from alwrity_checks.txtai.journal import coalesced
+from alwrity_checks.txtai.journal import Journal, coalesced
 from alwrity_checks.txtai.storage import DamagedIndex, StorageError
 from alwrity_checks.txtai.work import Work, sweep_work
 
 if TYPE_CHECKING:
     from alwrity_checks.txtai.generations import Generation
-    from alwrity_checks.txtai.journal import Journal, Row
+    from alwrity_checks.txtai.journal import Row
 
 __all__ = ["AnotherEncoder", "Encoding", "Loaded", "Overtaken", "load", "replay"]
 
@@ -186,6 +186,8 @@ def _adopt(directory: Path, journal: Journal, base: Generation, encoding: Encodi
     documents = documents_in(base.path / "documents") if base.applied.documents else []
     if len(documents) != base.applied.documents:
         raise DamagedIndex(f"{base.path} has {len(documents)} documents and had {base.applied.documents}")
-    journal.restart(encoding.identity, documents, base.applied.sequence)
+    # The generation that is switched to next outlives a power failure; so the documents must have reached the disk.
+    with closing(Journal(journal.path, durable=True)) as durable:
+        durable.restart(encoding.identity, documents, base.applied.sequence)
     empty = generations.Applied(base.applied.sequence, 0, encoding.identity, encoding.dimensions, *library_versions())
     return generations.publish(directory, lambda _: empty)

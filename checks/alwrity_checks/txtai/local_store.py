@@ -61,8 +61,9 @@ class LocalStore:
         self.directory = directory
         self.user_id = user_id
         self._encoder, self._dimensions = encoder, dimensions
-        self._accepting = Journal(directory / "queue.sqlite3", durable=True)
-        self._journal = Journal(directory / "queue.sqlite3", durable=False)
+        queue = directory / "queue.sqlite3"
+        self._accepting = Journal(queue, durable=True, floor=self._snapshotted)
+        self._journal = Journal(queue, durable=False, floor=self._snapshotted)
         self._working, self._index = threading.RLock(), threading.RLock()
         self._loaded: Loaded | None = None
         self._generation: generations.Generation | None = None
@@ -86,6 +87,9 @@ class LocalStore:
             with storage_errors("making the directory", self.directory):
                 create_user_directory(self.directory, self.user_id)
             self._created = True
+
+    def _snapshotted(self) -> int:
+        return max((one.applied.sequence for one in generations.sound(self.directory)), default=0)
 
     # Loading
 
