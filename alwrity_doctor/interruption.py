@@ -7,6 +7,7 @@ import threading
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
     from collections.abc import Coroutine
 
     from alwrity_checks.model import Report
@@ -45,6 +46,7 @@ async def _cancelled_by_sigterm(work: Coroutine[Any, Any, T]) -> T:
     if task is None or threading.current_thread() is not threading.main_thread():
         return await work
     loop = asyncio.get_running_loop()
+    loop.set_exception_handler(_report_others)
 
     def cancel(_signal: int, _frame: object) -> None:
         loop.call_soon_threadsafe(task.cancel)
@@ -55,3 +57,9 @@ async def _cancelled_by_sigterm(work: Coroutine[Any, Any, T]) -> T:
         return await work
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _report_others(loop: AbstractEventLoop, context: dict[str, Any]) -> None:
+    # Interrupted once more, asyncio ends without asking what became of the task, and would show a traceback for it.
+    if not isinstance(context.get("exception"), Interrupted):
+        loop.default_exception_handler(context)

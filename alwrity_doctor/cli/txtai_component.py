@@ -35,7 +35,7 @@ DataOption = Annotated[
     ),
 ]
 
-_SETTINGS: Final = ("ALWRITY_TXTAI_MODEL", "SIF_FAIL_FAST")
+_SETTINGS: Final = ("ALWRITY_TXTAI_ENCODER", "ALWRITY_TXTAI_MODEL", "SIF_FAIL_FAST")
 _URL: Final = "ALWRITY_TXTAI_URL"
 _FAR: Final = 5.0
 """Seconds: what is tried again later than that has failed for a reason that will not pass by itself."""

@@ -109,6 +109,7 @@ async def _index_only(
 ) -> None:
     """Accept documents without the model, whose libraries take seconds to import."""
     from contextlib import closing
+    from shlex import quote
 
     from alwrity_checks.model import CheckResult, Verdict
 
@@ -120,7 +121,8 @@ async def _index_only(
         if not await _accept_all(files, keep, _known(where, user), results, observer):
             return
     told = "--no-wait was given: the documents are kept and become searchable when the index is next used"
-    remedy = "alwrity-doctor txtai status --load"
+    data = f" --data {quote(str(where.directory))}" if where.directory is not None else ""
+    remedy = f"alwrity-doctor txtai status --load --user {quote(user)}{data}"
     results.append(CheckResult(*_SEARCHABLE, 3, Verdict.SKIP, reason=told, remedy=remedy))
 
 

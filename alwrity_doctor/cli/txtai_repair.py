@@ -83,6 +83,8 @@ def _user_of(directory: Path) -> str:
     """Return whose index a directory is: as the component noted there, or as the backend's path says."""
     from alwrity_checks.txtai.paths import user_of
 
+    if not directory.is_dir():
+        raise ConfigurationError(f"{directory} is no directory", "name the directory of an index")
     noted = user_of(directory)
     if noted is not None:
         return noted

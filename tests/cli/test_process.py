@@ -99,6 +99,32 @@ def test_interruption_outside_a_run_ends_with_130(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (130, "Interrupted.\n")
 
 
+_INTERRUPTED_TWICE = """
+    import asyncio, signal
+    from datetime import UTC, datetime, timedelta
+    from alwrity_checks.model import Report
+    from alwrity_doctor.interruption import Interrupted, run
+    async def interrupted():
+        asyncio.get_running_loop().call_soon(signal.raise_signal, signal.SIGINT)
+        await asyncio.sleep(60)
+    async def work():
+        try:
+            await interrupted()
+        except asyncio.CancelledError:
+            try:
+                await interrupted()
+            finally:
+                raise Interrupted(Report("faulty", "0", datetime.now(UTC), timedelta(), ()))
+    run(work())
+"""
+
+
+def test_two_interruptions_end_with_130_and_without_a_traceback(tmp_path: Path) -> None:
+    """Ctrl-C once more, while what was finished is being put together."""
+    done = faulty(tmp_path, _INTERRUPTED_TWICE)
+    assert (done.returncode, done.stderr) == (130, "Interrupted.\n")
+
+
 @pytest.mark.parametrize(("body", "code"), [("raise typer.Exit(3)", 3), ("pass", 0), ("return 1", 1)])
 def test_exit_code_of_a_command_is_the_process(tmp_path: Path, body: str, code: int) -> None:
     """A command raises its exit code, or returns it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from typing import TYPE_CHECKING
 
 import pytest
@@ -169,7 +170,10 @@ def test_a_users_id_chooses_no_path(doctor: CommandLine, tmp_path: Path, user: s
     """Whatever the id, everything is written below the directory of the indexes, and found again under the id."""
     (tmp_path / "plan.md").write_text("a plan")
     data = tmp_path / "deep" / "down" / "ix"
-    assert doctor("txtai", "index", "plan.md", "--user", user, "--data", str(data), "--no-wait").code == 0
+    done = doctor("txtai", "index", "plan.md", "--user", user, "--data", str(data), "--no-wait", *JSON)
+    assert done.code == 0
+    advised = shlex.split(done.document["results"][1]["remedy"])
+    assert advised == ["alwrity-doctor", "txtai", "status", "--load", "--user", user, "--data", str(data)]
     assert {path.name for path in tmp_path.iterdir()} == {"plan.md", "deep"}
     assert {path.name for path in data.parent.iterdir()} == {"ix"}
     assert kept(data, user) == {"plan.md": "a plan"}

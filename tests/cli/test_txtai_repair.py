@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import sqlite3
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
 from alwrity_checks.txtai.paths import user_directory
 from alwrity_checks.txtai.repair import recover
+from tests.support.command_line import COMMAND
 from tests.support.in_process import CommandLine
-from tests.support.txtai_cli import JSON
+from tests.support.txtai_cli import JSON, needs_mount, on_a_small_disk
 from tests.support.txtai_legacy import as_alwrity, saved_by_txtai
 from tests.support.txtai_store import put, store
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+_KILLED = """
+import os, pathlib, sys
+from alwrity_checks.txtai.documents import documents
+from alwrity_checks.txtai.local_store import LocalStore
+LocalStore(pathlib.Path(sys.argv[1]), "u", "", 0).put(documents([("late", "text")]))
+os._exit(0)
+"""
 
 
 @pytest.fixture
@@ -128,6 +139,34 @@ def test_whose_it_is_must_be_known(doctor: CommandLine, tmp_path: Path) -> None:
     assert (done.code, done.out) == (2, "")
     assert "--user" in done.err
     assert doctor("txtai", "repair", str(directory), "--into", "new", "--no-wait", "--user", "u").code == 0
+
+
+def test_a_path_that_leads_nowhere(doctor: CommandLine) -> None:
+    """It is not the user's name that is asked for then."""
+    done = doctor("txtai", "repair", "missing", "--into", "new", "--no-wait")
+    assert (done.code, done.out) == (2, "")
+    assert "missing is no directory" in done.err
+
+
+@needs_mount
+def test_a_disk_that_takes_no_writes(tmp_path: Path) -> None:
+    """A mounted snapshot is examined and recovered from, with what a killed process has left in its log."""
+    disk = tmp_path / "disk"
+    (tmp_path / "plan.md").write_text("A town")
+    index = user_directory(disk / "ix", "u")
+    examined, repaired = on_a_small_disk(
+        disk,
+        f"{' '.join(COMMAND)} txtai index plan.md --user u --data {disk}/ix --no-wait",
+        f"{sys.executable} -c '{_KILLED}' {index}",
+        f"mount -o remount,ro {disk}",
+        ("txtai", "status", str(disk / "ix"), *JSON),
+        ("txtai", "repair", str(index), "--into", "new", "--no-wait"),
+        size="8m",
+    )
+    assert (examined.returncode, repaired.returncode) == (0, 0), examined.stdout + repaired.stdout
+    (result,) = json.loads(examined.stdout)["results"]
+    assert result["reason"] == "0 documents in the last snapshot, 2 operations after it"
+    assert kept(tmp_path / "new", "u") == {"plan.md": "A town", "late": "text"}
 
 
 @pytest.mark.parametrize("name", ["nothing", "missing"])

@@ -56,6 +56,14 @@ def test_another_users_documents_are_never_seen(doctor: CommandLine, tmp_path: P
     assert "bob.txt" not in found(doctor, "unpaid bill")
 
 
+def test_the_backends_encoder_is_used(doctor: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or its index would be encoded anew, and back again by the backend; a word that is no encoder is refused."""
+    monkeypatch.setenv("ALWRITY_TXTAI_ENCODER", "fp4")
+    done = doctor("txtai", "search", "bread", "--user", "alice", "--data", "ix", "--offline")
+    assert (done.code, done.out) == (2, "")
+    assert "ALWRITY_TXTAI_ENCODER is 'fp4'" in done.err
+
+
 def test_a_user_without_an_index(doctor: CommandLine, tmp_path: Path) -> None:
     """It is said, and none is made by asking."""
     before = sorted(path.name for path in (tmp_path / "ix").iterdir())

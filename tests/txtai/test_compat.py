@@ -158,8 +158,15 @@ def test_fail_fast_raises_and_keeps(tmp_path: Path) -> None:
                 await service.search("anything")
             with pytest.raises(NotReady, match="no model"):
                 await service.get_similarity("a", "b")
-            with pytest.raises(UnusableDocument):
-                await service.index_content([("a", "text", {"when": object()})])
+            for item in (
+                ("a", "text", {"when": object()}),
+                ("a", "text", "tags"),
+                ("a",),
+                {"id": "a", "title": "b"},
+                7,
+            ):
+                with pytest.raises(UnusableDocument):
+                    await service.index_content([item])  # type: ignore[list-item]
 
         asyncio.run(scenario())
         assert service.get_index_stats() == {"status": "not_initialized", "user_id": "user_6"}

@@ -15,7 +15,7 @@ from alwrity_checks.txtai.encoder import SentenceEncoder
 from alwrity_checks.txtai.encoding import EncoderRegistry
 from alwrity_checks.txtai.indexes import SemanticIndexes
 from alwrity_checks.txtai.lease import SharedStorage
-from alwrity_checks.txtai.model_source import MINILM, ModelFiles, find_model, hub_answers
+from alwrity_checks.txtai.model_source import MINILM, HubUnreachable, ModelFiles, find_model, hub_answers
 from tests.support.rawserver import RawServer
 from tests.support.txtai_runtime import PATIENCE
 
@@ -67,8 +67,9 @@ def test_a_directory_is_taken_as_it_is(tmp_path: Path) -> None:
 
 def test_a_model_that_cannot_be_had_is_named() -> None:
     """Without a hub there is MiniLM and nothing else; a name that cannot be one is an error at once."""
-    with pytest.raises(ConnectionError, match="intfloat/e5-small"):
+    with pytest.raises(HubUnreachable, match="intfloat/e5-small") as caught:
         find_model("intfloat/e5-small", hub_answers=lambda: False)
+    assert "ALWRITY_TXTAI_MODEL" in caught.value.remedy
     with pytest.raises(ConfigurationError, match="no model's name"):
         find_model("a b", hub_answers=lambda: False)
 

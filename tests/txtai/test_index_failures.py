@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -145,6 +148,59 @@ def test_closing_keeps_what_was_accepted(tmp_path: Path) -> None:
     with running(tmp_path) as indexes:
         indexes.of("alice").delete_sync(["nothing"], critical=True)
         assert ids(indexes.of("alice"), "alpha") == ["a"]
+
+
+def test_who_closes_a_second_time_waits_for_the_first(tmp_path: Path) -> None:
+    """And for what the first did not wait for: whether everything has ended is true when it is said."""
+    loader = Loader()
+    loader.gate.clear()
+    with running(tmp_path, loader) as indexes, ThreadPoolExecutor(1) as pool:
+        indexes.of("alice").add_sync(THREE)
+        first = pool.submit(indexes.close_sync, PATIENCE)
+        while not indexes._closed:
+            time.sleep(0.001)
+        assert not indexes.close_sync(0)
+        loader.gate.set()
+        assert indexes.close_sync(PATIENCE)
+        assert first.result(PATIENCE)
+    loader.gate.clear()
+    with running(tmp_path, loader) as indexes:
+        indexes.of("alice").add_sync(THREE)
+        assert not indexes.close_sync(0)
+        assert not indexes.close_sync(0)
+        loader.gate.set()
+        assert indexes.close_sync(PATIENCE)
+
+
+_LEFT_IN_THE_MIDDLE: Final = """
+import functools, pathlib, sys, threading, time
+import numpy
+from alwrity_checks.txtai.encoding import EncoderRegistry
+from alwrity_checks.txtai.indexes import SemanticIndexes
+from alwrity_checks.txtai.lease import SharedStorage
+at_work = threading.Event()
+class Slow:
+    identity, dimensions = "slow:4", 4
+    def encode(self, texts):
+        at_work.set()
+        time.sleep(0.5)
+        print("encoded", flush=True)
+        return numpy.full((len(texts), 4), 0.5, numpy.float32)
+storage = functools.partial(SharedStorage, pathlib.Path(sys.argv[1]))
+indexes = SemanticIndexes(storage, load=lambda model: Slow(), encoders=EncoderRegistry())
+indexes.of("alice").add_sync([("a", "alpha")])
+at_work.wait()
+threading.Thread(target=indexes.close_sync, daemon=True).start()
+while not indexes._closed:
+    time.sleep(0.001)
+"""
+
+
+def test_an_interpreter_that_ends_during_a_close_waits_for_it(tmp_path: Path) -> None:
+    """Somebody who interrupts a program twice: torch, left in the middle, would end it with a signal."""
+    command = [sys.executable, "-c", _LEFT_IN_THE_MIDDLE, str(tmp_path)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=PATIENCE)  # noqa: S603 - our own interpreter
+    assert (done.stdout, done.stderr) == ("encoded\n", "")
 
 
 def test_a_fork_is_refused_in_words(tmp_path: Path) -> None:

@@ -51,6 +51,8 @@ def test_what_is_no_url_is_refused_without_being_shown(url: str) -> None:
     shown = "".join(traceback.format_exception(caught.value)) + caught.value.remedy
     assert "hunter2" not in shown
     assert "battery" not in shown
+    assert scrub(caught.value.remedy) == caught.value.remedy
+    assert Address.of(Secret(caught.value.remedy.removeprefix("write it as "))).place == "HOST:5432/DATABASE"
 
 
 def test_an_error_of_the_driver_shows_no_password() -> None:

@@ -157,6 +157,10 @@ def test_only_into_a_new_place(tmp_path: Path, fresh: LocalStore) -> None:
     drain(fresh)
     with pytest.raises(ConfigurationError, match="1 documents"):
         repair(source, fresh)
+    fresh.close()
+    assert (fresh.status().documents, fresh.status().queued) == (0, 0)
+    with pytest.raises(ConfigurationError, match="1 operations that were applied"):
+        repair(source, fresh)
 
 
 def test_nothing_to_recover(tmp_path: Path) -> None:

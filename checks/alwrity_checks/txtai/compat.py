@@ -30,6 +30,8 @@ _SEEDS: Final = ("marketing", "SEO", "content", "social media", "email marketing
 _SEEDED: Final = 5
 """Documents that a seed term draws together."""
 _PATIENCE: Final = 30.0
+_PARTS: Final = 3
+"""Of an item: id, text and metadata."""
 
 T = TypeVar("T")
 _log: Final = logging.getLogger("alwrity_checks.txtai")
@@ -78,7 +80,7 @@ class TxtaiIntelligenceService:
         A name in the metadata that means something else in an index gets an underscore behind it. Raises
         UnusableDocument, StorageError; with `SIF_FAIL_FAST` NotReady and Unindexable, and then they were accepted.
         """
-        documents = [_document(*item) for item in items]
+        documents = [_document(item) for item in items]
         if documents:
             await self._index.add(documents, critical=self.fail_fast)
         return len(documents)
@@ -92,7 +94,7 @@ class TxtaiIntelligenceService:
 
     async def reindex_all(self, items: Iterable[tuple[str, str, Mapping[str, Any] | None]]) -> int:
         """Accept documents instead of all that were there; return how many there were."""
-        documents = [_document(*item) for item in items]
+        documents = [_document(item) for item in items]
         await self._index.reindex(documents, critical=self.fail_fast)
         return len(documents)
 
@@ -208,11 +210,16 @@ class _ReadOnlyEmbeddings:
         return [_row(hit) for hit in self._index.search_sync(query, limit=limit)]
 
 
-def _document(document_id: object, text: str, metadata: Mapping[str, Any] | None) -> tuple[str, str, dict[str, Any]]:
+def _document(item: object) -> Any:  # noqa: ANN401 - what is none of ALwrity's tuples is left to whoever judges documents
+    if not isinstance(item, (tuple, list)) or len(item) != _PARTS:
+        return item
+    document_id, text, metadata = item
+    if metadata is None or not isinstance(metadata, Mapping):
+        return str(document_id), text, metadata
     fields: dict[str, Any] = {}
-    for name, value in (metadata or {}).items():
+    for name, value in metadata.items():
         free = name
-        while free in RESERVED or (free != name and free in (metadata or {})):
+        while free in RESERVED or (free != name and free in metadata):
             free += "_"
         fields[free] = value
     return str(document_id), text, fields

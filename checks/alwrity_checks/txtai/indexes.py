@@ -49,7 +49,7 @@ _PATIENCE: Final = 30.0
 _WORKERS: Final = 4
 _MOST_OPEN: Final = 64
 _CLOSING: Final = 20.0
-_LAST_MOMENTS: Final = 5.0
+_LAST_MOMENTS: Final = 10.0
 """Seconds for what is under way when the interpreter ends; everything accepted is durable anyway."""
 
 _log: Final = logging.getLogger("alwrity_checks.txtai")
@@ -108,6 +108,8 @@ class SemanticIndexes:
         self._door = storage("", 0)
         self._started = False
         self._closed = False
+        self._ended: Future[bool] = Future()
+        self._released = False
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> SemanticIndexes:
@@ -199,6 +201,7 @@ class SemanticIndexes:
         What was accepted and is not searchable yet becomes so after the next start.
         """
         waiting: Future[bool] = Future()
+        waiting.set_running_or_notify_cancel()  # whoever gives up waiting does not stop the closing
 
         def close() -> None:
             waiting.set_result(self.close_sync(timeout))
@@ -211,24 +214,51 @@ class SemanticIndexes:
         self._owner.check()
         deadline = deadline_of(timeout)
         with self._lock:
-            if self._closed:
-                return True
-            self._closed = True
-            writers = [writer for _, writer in self._indexes.values()]
-        atexit.unregister(self._at_exit)
-        for writer in writers:
+            first, self._closed = not self._closed, True
+        if not first:
+            return self._ended_after(deadline)
+        ended = False
+        try:
+            ended = self._end(deadline)
+        finally:
+            self._ended.set_result(ended)
+            # Not before: an interpreter that ends meanwhile has to wait.
+            atexit.unregister(self._at_exit)
+        return ended
+
+    def _end(self, deadline: float | None) -> bool:
+        for writer in self._writers():
             writer.close()
         self._pools.accepting.shutdown(wait=False, cancel_futures=True)
         self._pools.searching.shutdown(wait=False, cancel_futures=True)
-        done = [self._encoders.release(self._key, self._encoder, remaining(deadline))]
-        for writer in writers:
+        self._released = self._encoders.release(self._key, self._encoder, remaining(deadline))
+        return self._wait(deadline)
+
+    def _ended_after(self, deadline: float | None) -> bool:
+        """Wait for whoever closes, and for what he has not waited for to the end."""
+        try:
+            ended = self._ended.result(remaining(deadline))
+        except TimeoutError:
+            return False
+        # An encoder that others use was released at once, and is not ours to close.
+        self._released = self._released or self._encoder.close(remaining(deadline))
+        return ended or self._wait(deadline)
+
+    def _wait(self, deadline: float | None) -> bool:
+        done = [self._released]
+        for writer in self._writers():
             with contextlib.suppress(TimeoutError):
                 writer.closed.result(remaining(deadline))
             done.append(writer.closed.done())
-        done.append(self._workers.close(remaining(deadline)))
-        for writer in writers:
+        # Writers that are not closed yet need a thread to give their stores up, and the right to write with them.
+        done.append(all(done[1:]) and self._workers.close(remaining(deadline)))
+        for writer in self._writers():
             writer.outstanding.abandon(Closed())
         return all(done)
+
+    def _writers(self) -> list[Writer]:
+        with self._lock:
+            return [writer for _, writer in self._indexes.values()]
 
     def _at_exit(self) -> None:
         # A daemon thread inside torch or SQLite while the interpreter goes down can take it down with a signal.

@@ -12,7 +12,7 @@ from typing import Final
 from alwrity_checks.redaction import scrub
 from alwrity_checks.txtai import generations
 from alwrity_checks.txtai.contents import Section, sections
-from alwrity_checks.txtai.journal import Journal
+from alwrity_checks.txtai.queue_reading import queue_of
 from alwrity_checks.txtai.storage import DamagedIndex, StorageError
 
 __all__ = ["Fault", "Inspection", "Kind", "Problem", "fitting", "inspect_index"]
@@ -220,17 +220,16 @@ def _store(path: Path, problems: list[Problem]) -> Inspection:
             problems.append(Problem(Fault.MISMATCH, told, current.path))
     problems.extend(_orphans(path, current))
     queued = letters = 0
-    journal = Journal(path / "queue.sqlite3", durable=False)
+    file = path / "queue.sqlite3"
     try:
-        if journal.path.exists():
-            queued, _ = journal.count(current.applied.sequence if current else 0)
-            letters = journal.count_dead_letters()
-        else:
-            problems.append(Problem(Fault.UNREADABLE, "the queue is missing", journal.path))
+        with queue_of(path) as journal:
+            if journal is not None:
+                queued, _ = journal.count(current.applied.sequence if current else 0)
+                letters = journal.count_dead_letters()
+            else:
+                problems.append(Problem(Fault.UNREADABLE, "the queue is missing", file))
     except StorageError as error:
-        problems.append(Problem(Fault.UNREADABLE, f"the queue cannot be read: {error}", journal.path))
-    finally:
-        journal.close()
+        problems.append(Problem(Fault.UNREADABLE, f"the queue cannot be read: {error}", file))
     return Inspection(
         path,
         Kind.STORE,

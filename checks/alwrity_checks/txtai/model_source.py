@@ -17,9 +17,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-from alwrity_checks.errors import ConfigurationError, MissingExtra
+from alwrity_checks.errors import ConfigurationError, DoctorError, MissingExtra
 
-__all__ = ["MINILM", "ModelFiles", "find_model", "hub_answers"]
+__all__ = ["MINILM", "HubUnreachable", "ModelFiles", "find_model", "hub_answers"]
 
 MINILM: Final = "sentence-transformers/all-MiniLM-L6-v2"
 """ALwrity's model: 384 dimensions, 90 MB."""
@@ -57,6 +57,16 @@ class ModelFiles:
         return digest.hexdigest()[:16]
 
 
+class HubUnreachable(DoctorError, ConnectionError):  # noqa: N818 - the condition's name
+    """A model is not on this machine, and the hub cannot be asked for it; that may pass."""
+
+    def __init__(self, model: str) -> None:
+        super().__init__(
+            f"the model {model!r:.200} is not on this machine, and no hub can be reached",
+            "name a directory that holds it: ALWRITY_TXTAI_MODEL; or let this host ask the hub, without HF_HUB_OFFLINE",
+        )
+
+
 def hub_answers(timeout: float = _PATIENCE) -> bool:
     """Say whether the hub (`HF_ENDPOINT`, else huggingface.co) answers anything within `timeout` seconds."""
     import httpx
@@ -78,7 +88,7 @@ def hub_answers(timeout: float = _PATIENCE) -> bool:
 def find_model(name: str, *, hub_answers: Callable[[], bool] = hub_answers) -> ModelFiles:
     """Return the files of the model `name`: a directory, or a name on the hub, which may be downloaded.
 
-    Raises ConfigurationError if there is no such model, MissingExtra if only an extra could provide it, ConnectionError
+    Raises ConfigurationError if there is no such model, MissingExtra if only an extra could provide it, HubUnreachable
     if the hub is not there and the model is not here. Blocks: seconds, or as long as a download takes.
     """
     directory = Path(name).expanduser()
@@ -96,7 +106,7 @@ def find_model(name: str, *, hub_answers: Callable[[], bool] = hub_answers) -> M
             return ModelFiles(downloaded, "the hub")
         raise ConfigurationError(f"the hub has no model {repository!r:.200}", "correct ALWRITY_TXTAI_MODEL")
     if repository != MINILM:
-        raise ConnectionError(f"the model {repository!r:.200} is not on this machine, and no hub can be reached")
+        raise HubUnreachable(repository)
     embedded = find_spec(_EMBEDDED)
     if embedded is None or embedded.origin is None:
         raise MissingExtra("embedded", f"{MINILM} without a hub to fetch it from")

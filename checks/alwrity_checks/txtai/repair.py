@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from alwrity_checks.errors import ConfigurationError
 from alwrity_checks.txtai import generations
 from alwrity_checks.txtai.contents import Section, sections
 from alwrity_checks.txtai.documents import RESERVED, Document, UnusableDocument, documents
-from alwrity_checks.txtai.journal import Journal
+from alwrity_checks.txtai.queue_reading import queue_of
 from alwrity_checks.txtai.storage import StorageError, UserStore
+
+if TYPE_CHECKING:
+    from alwrity_checks.txtai.journal import Journal
 
 __all__ = ["Recovered", "recover", "repair"]
 
@@ -52,9 +55,11 @@ def repair(source: Path, into: UserStore) -> Recovered:
     Raises ConfigurationError where there is nothing to recover, or the store has documents already.
     """
     status = into.status()
-    if status.documents or status.queued:
+    # Of a closed store, what was applied and is in no snapshot yet counts neither as a document nor as queued.
+    if status.documents or status.queued or status.applied:
         raise ConfigurationError(
-            f"the new store has {status.documents} documents and {status.queued} operations queued",
+            f"the new store has {status.documents} documents in a snapshot, {status.applied} operations that were "
+            f"applied, and {status.queued} operations queued",
             "repair into a new place",
         )
     recovered = recover(source)
@@ -86,13 +91,11 @@ def _item(row: Section) -> tuple[object, object, dict[str, Any]]:
 
 def _of_store(source: Path) -> Recovered:
     """Read the newest generation whose database can be read whole, then what the queue has after it."""
-    journal = Journal(source / "queue.sqlite3", durable=False)
-    try:
-        base = _base(source, journal.state().trimmed if journal.path.exists() else 0)
+    with queue_of(source) as journal:
+        base = _base(source, journal.state().trimmed if journal is not None else 0)
         found = dict(base.documents)
-        doubts = [*base.doubts, *_follow(journal, found, base.sequence)]
-    finally:
-        journal.close()
+        missing = [f"{source / 'queue.sqlite3'} is missing"]
+        doubts = [*base.doubts, *(missing if journal is None else _follow(journal, found, base.sequence))]
     return Recovered(tuple(found.values()), base.unusable, tuple(doubts))
 
 
@@ -124,8 +127,6 @@ def _base(source: Path, trimmed: int) -> _Base:
 
 def _follow(journal: Journal, found: dict[str, Document], after: int) -> list[str]:
     """Do what the queue says; return the doubts that the queue leaves."""
-    if not journal.path.exists():
-        return [f"{journal.path} is missing"]
     doubts = []
     try:
         trimmed = journal.state().trimmed

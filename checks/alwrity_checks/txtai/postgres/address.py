@@ -43,7 +43,8 @@ class Address:
         """Read a URL. Raises ConfigurationError, which does not repeat it."""
         given = url.reveal().strip()
         scheme = _SCHEME.match(given)
-        remedy = "write it as postgresql://user:password@host:5432/database"
+        # In this form, because user:password@host has the shape of a credential, and is blotted out of every message.
+        remedy = "write it as postgresql://HOST:5432/DATABASE?user=USER&password=PASSWORD"
         if scheme is None:
             raise ConfigurationError("the URL of the semantic index is not one of a PostgreSQL database", remedy)
         try:
