@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from alwrity_checks.errors import DoctorError, MissingExtra
+from alwrity_checks.errors import CannotCheck, DoctorError, MissingExtra
 from alwrity_checks.model import (
     CheckResult,
     Event,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
     from alwrity_checks.model import Observer, Rule
 
-__all__ = ["Reproducible", "judge", "reproduce"]
+__all__ = ["Reproducible", "Undriven", "WithBackend", "judge", "reproduce"]
 
 T = TypeVar("T")
 
@@ -47,6 +48,39 @@ class Reproducible(Protocol[T]):
 
     async def run(self, target: T, observer: Observer) -> Sequence[Observation]:
         """Put `target` through every scenario."""
+
+
+@dataclass(frozen=True, slots=True)
+class Undriven:
+    """The user's checkout, where nobody can put its modules through the experiment yet."""
+
+    issue: int
+
+    def __str__(self) -> str:
+        return str(TargetKind.BACKEND)
+
+
+class WithBackend:
+    """An experiment that is done to the user's checkout as well."""
+
+    def __init__(self, experiment: Reproducible[Any], backend: object) -> None:
+        """Take the experiment's target for the checkout, or `Undriven`."""
+        self.issue = experiment.issue
+        self._experiment = experiment
+        self._backend = backend
+
+    def targets(self) -> Sequence[Any]:
+        """Return the experiment's own targets, then the checkout."""
+        return (*self._experiment.targets(), self._backend)
+
+    async def run(self, target: Any, observer: Observer) -> Sequence[Observation]:  # noqa: ANN401 - the experiment's T
+        """Put `target` through every scenario. Raises CannotCheck where there is no driver for the checkout."""
+        if isinstance(target, Undriven):
+            raise CannotCheck(
+                f"the checkout was left out: issue {target.issue} has no driver for it yet",
+                f"name the issues that have one, or leave --backend out: alwrity-doctor reproduce {target.issue}",
+            )
+        return await self._experiment.run(target, observer)
 
 
 async def reproduce(
@@ -164,6 +198,7 @@ def _raised(name: str, issue: int, error: Exception, duration: timedelta) -> Che
         Verdict.UNKNOWN,
         reason=reason,
         remedy=remedy,
-        evidence=(traceback_of(error),),
+        # Of what could not be checked the reason says all; where it was noticed says nothing to a user.
+        evidence=() if isinstance(error, CannotCheck) else (traceback_of(error),),
         duration=duration,
     )

@@ -26,6 +26,7 @@ _LINES: Final = 14
 """Of a timeline in the terminal."""
 _MOMENT: Final = 9
 _THREAD: Final = 16
+_BESIDE: Final = (TargetKind.BACKEND, TargetKind.FIXED)
 _WRITES: Final = frozenset({"index", "upsert", "save"})
 _CONTAINERS: Final = _WRITES | {"applying", "loading", "saving"}
 """Steps whose inner calls say nothing new."""
@@ -98,14 +99,18 @@ def _rows(recording: Recording) -> Iterator[tuple[float, str, tuple[str | Styled
 
 
 def _faulty_and_sound(played: Sequence[Played], code: str) -> list[Played]:
-    """Return, of the recorded runs of a rule's scenario, the latest state that shows the fault, then the component."""
+    """Return the recorded runs of a rule's scenario that are shown, the faulty above the sound.
+
+    These are the latest state that shows the fault, then a checkout's own service, then the component.
+    """
     of_rule = [one for one in played if one.scenario.code == code and one.telling.recording]
     faulty = [
         one
         for one in of_rule
         if one.target.target.kind is TargetKind.LEGACY and one.telling.outcome is Outcome.REPRODUCED
     ]
-    return [*faulty[-1:], *(one for one in of_rule if one.target.target.kind is not TargetKind.LEGACY)]
+    others = [[one for one in of_rule if one.target.target.kind is kind] for kind in _BESIDE]
+    return [*faulty[-1:], *(one for kind in others for one in kind)]
 
 
 def chapters(played: Sequence[Played]) -> list[Chapter]:

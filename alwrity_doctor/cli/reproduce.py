@@ -1,8 +1,9 @@
-"""`alwrity-doctor reproduce`: every fault on the model that shows it, and on the component that does not."""
+"""`alwrity-doctor reproduce`: every fault on the model that shows it, the component that does not, and a checkout."""
 
 from __future__ import annotations
 
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -22,6 +23,15 @@ def reproduce(
     issues: Annotated[
         list[int] | None, typer.Argument(metavar="[ISSUE]...", help="Issues. All with an experiment, if none is named.")
     ] = None,
+    *,
+    backend: Annotated[
+        Path | None,
+        typer.Option(
+            "--backend",
+            metavar="DIR",
+            help="Also what this checkout of ALwrity has in its place, in a sandbox: its root, or backend/.",
+        ),
+    ] = None,
     form: FormatOption = None,
 ) -> None:
     """Put each issue's legacy model and its fix through the same scenarios, and judge every rule."""
@@ -30,6 +40,8 @@ def reproduce(
 
     outputs = parse_formats(form)
     experiments = [_experiment(issue) for issue in dict.fromkeys(issues or sorted(EXPERIMENTS))]
+    if backend is not None:
+        experiments = _with_checkout(experiments, backend)
     raise typer.Exit(deliver(lambda observers: carry_out(experiments, Broadcast(observers)), outputs))
 
 
@@ -39,3 +51,16 @@ def _experiment(issue: int) -> Reproducible[Any]:
         raise ConfigurationError(f"issue {issue} has no experiment", f"these have one: {known}")
     experiment: Reproducible[Any] = import_module(EXPERIMENTS[issue]).experiment()
     return experiment
+
+
+def _with_checkout(experiments: list[Reproducible[Any]], directory: Path) -> list[Reproducible[Any]]:
+    """Return the experiments with the checkout among their targets; one that has no driver for it says so."""
+    from alwrity_checks.backend.checkout import find_checkout
+    from alwrity_checks.backend.drivers import DRIVERS
+    from alwrity_doctor.reproduction import Undriven, WithBackend
+
+    checkout = find_checkout(directory)
+    return [
+        WithBackend(one, DRIVERS[one.issue](checkout) if one.issue in DRIVERS else Undriven(one.issue))
+        for one in experiments
+    ]

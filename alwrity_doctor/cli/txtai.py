@@ -23,8 +23,10 @@ from alwrity_doctor.cli.txtai_status import status
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from alwrity_checks.backend.checkout import Checkout
     from alwrity_checks.model import Observer, Report
     from alwrity_checks.txtai.experiment import Played, TxtaiExperiment
+    from alwrity_checks.txtai.scenarios.targets import Contender
     from alwrity_doctor.cli.output import Output
 
 app = typer.Typer(no_args_is_help=True)
@@ -38,6 +40,7 @@ class RaceTarget(StrEnum):
 
     LEGACY = "legacy"
     FIXED = "fixed"
+    BACKEND = "backend"
 
 
 @app.callback()
@@ -53,7 +56,14 @@ def race(  # noqa: PLR0913 - each parameter is an option of the command
     ] = None,
     *,
     target: Annotated[
-        RaceTarget | None, typer.Option("--target", help="Only the legacy service, or only the component.")
+        RaceTarget | None,
+        typer.Option("--target", help="Only the legacy service, only the component, or only the checkout's service."),
+    ] = None,
+    backend: Annotated[
+        Path | None,
+        typer.Option(
+            "--backend", metavar="DIR", help="Also the service of this checkout, in a sandbox: its root, or backend/."
+        ),
     ] = None,
     variant: Annotated[
         list[LegacyVariant] | None,
@@ -73,7 +83,7 @@ def race(  # noqa: PLR0913 - each parameter is an option of the command
     """Race indexing against initialisation, threads, event loops and kill -9, on the legacy service and the component.
 
     The order in which a fault shows is forced, so that one trial is enough; with --free it is left to chance. No model
-    and no network are needed.
+    and no network are needed. With --backend DIR a checkout's own service is put through it too, by its interpreter.
     """
     from dataclasses import replace
 
@@ -85,9 +95,10 @@ def race(  # noqa: PLR0913 - each parameter is an option of the command
     for path in (trace, html):
         if path is not None:
             check_writable(path)
-    if target is RaceTarget.FIXED and variant:
+    if target not in {None, RaceTarget.LEGACY} and variant:
         raise ConfigurationError("--variant names a state of the legacy service, --target leaves it out", "drop one")
-    experiment = _experiment(trials or (_FREE_TRIALS if free else 1), target, variant or [], free=free)
+    checkout = _checkout(target, backend)
+    experiment = _experiment(trials or (_FREE_TRIALS if free else 1), target, variant or [], checkout, free=free)
 
     async def work(observers: Sequence[Observer]) -> Report:
         report = await reproduce([experiment], Broadcast(observers), command="txtai race")
@@ -99,8 +110,26 @@ def race(  # noqa: PLR0913 - each parameter is an option of the command
     raise typer.Exit(code)
 
 
+def _checkout(target: RaceTarget | None, directory: Path | None) -> Checkout | None:
+    """Return the checkout that is named. Raises ConfigurationError where it and the target do not fit together."""
+    from alwrity_checks.backend.checkout import find_checkout
+
+    if directory is None:
+        if target is RaceTarget.BACKEND:
+            raise ConfigurationError("--target backend needs a checkout", "name it: --backend DIR")
+        return None
+    if target not in {None, RaceTarget.BACKEND}:
+        raise ConfigurationError(f"--backend names a checkout, --target {target} leaves it out", "drop one")
+    return find_checkout(directory)
+
+
 def _experiment(
-    trials: int, target: RaceTarget | None, variants: Sequence[LegacyVariant], *, free: bool
+    trials: int,
+    target: RaceTarget | None,
+    variants: Sequence[LegacyVariant],
+    checkout: Checkout | None,
+    *,
+    free: bool,
 ) -> TxtaiExperiment:
     from alwrity_checks.model import TargetKind
     from alwrity_checks.txtai.experiment import TxtaiExperiment
@@ -108,12 +137,16 @@ def _experiment(
     from alwrity_checks.txtai.scenarios.targets import targets
 
     names = {f"{TargetKind.LEGACY} {variant}" for variant in variants}
-    chosen = [
+    chosen: list[Contender] = [
         one
         for one in targets()
         if (target is None or one.target.kind == target.value)
         and (not names or one.target.kind is not TargetKind.LEGACY or str(one) in names)
     ]
+    if checkout is not None:
+        from alwrity_checks.backend.drivers import txtai_target
+
+        chosen.append(txtai_target(checkout))
     faults = frozenset[str]().union(*(FAULTS[variant] for variant in variants))
     codes = faults if variants and not free else None
     return TxtaiExperiment(trials=trials, chosen=chosen, codes=codes, free=free)
@@ -141,7 +174,8 @@ def _write(played: Sequence[Played], trace: Path | None, html: Path | None) -> N
     if html is not None:
         introduction = (
             "What happens when documents come while the semantic index starts: recorded from the legacy service, "
-            "rebuilt in its historical states, and from the component, under the same forced order."
+            "rebuilt in its historical states, from the component, and from a checkout's own service where one was "
+            "named, under the same forced order."
         )
         write_whole(html, page("txtai race", introduction, chapters(played)))
 

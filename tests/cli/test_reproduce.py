@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import sys
+from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 from alwrity_checks.errors import ConfigurationError
+from alwrity_checks.txtai.experiment import TxtaiExperiment
+from alwrity_checks.txtai.scenarios.targets import target_named
 from alwrity_doctor.cli import command_line
 from alwrity_doctor.cli import reproduce as command
+from tests.support.backend_checkout import DOUBLE, write_checkout
 
 
 @pytest.fixture(autouse=True)
@@ -39,3 +44,41 @@ def test_issue_without_experiment_names_those_that_have_one() -> None:
     with pytest.raises(ConfigurationError, match="issue 4 has no experiment") as caught:
         reproduce("1", "4")
     assert caught.value.remedy == "these have one: 1"
+
+
+def test_checkout_that_nobody_can_drive_yet_is_said_to_be_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An issue without a driver is reproduced as ever, and the checkout's part in it is `unknown`, never ignored."""
+    write_checkout(tmp_path, DOUBLE)
+    assert reproduce("1", "--backend", str(tmp_path), "--format", "json") == 3
+    document = json.loads(capsys.readouterr().out)
+    assert [result["verdict"] for result in document["results"]] == ["pass", "unknown"]
+    assert "issue 1 has no driver for it yet" in document["results"][-1]["reason"]
+    assert not document["results"][-1]["evidence"]
+
+
+def test_checkout_is_a_target_of_the_issue_that_can_drive_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Issue 3 puts the checkout's own service through what legacy and fixed are put through: three columns."""
+    write_checkout(tmp_path, DOUBLE)
+    room = ModuleType("a_room_of_the_test")
+    targets = [target_named("legacy HEAD"), target_named("fixed")]
+    vars(room)["experiment"] = lambda: TxtaiExperiment(chosen=targets, codes={"TXT003"})
+    monkeypatch.setitem(sys.modules, room.__name__, room)
+    monkeypatch.setattr(command, "EXPERIMENTS", {3: room.__name__})
+    assert reproduce("3", "--backend", str(tmp_path / "backend"), "--format", "json") == 1
+    document = json.loads(capsys.readouterr().out)
+    assert [(one["target"]["kind"], one["outcome"]) for one in document["observations"]] == [
+        ("legacy", "reproduced"),
+        ("fixed", "absent"),
+        ("backend", "reproduced"),
+    ]
+    assert [result["verdict"] for result in document["results"]] == ["fail"]
+
+
+def test_directory_that_is_no_checkout_is_refused(tmp_path: Path) -> None:
+    """Nothing is carried out for a directory that is not what was meant."""
+    with pytest.raises(ConfigurationError, match="no checkout of ALwrity"):
+        reproduce("--backend", str(tmp_path))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from alwrity_checks.model import ExitCode
+from tests.support.backend_checkout import CONFLICT, DOUBLE, write_checkout
 from tests.support.in_process import CommandLine
 
 if TYPE_CHECKING:
@@ -76,3 +77,44 @@ def test_race_is_a_subcommand(command: CommandLine) -> None:
     done = command("txtai", "--help")
     assert done.code == 0
     assert "race" in done.out
+
+
+def test_checkout_is_raced_beside_the_others(command: CommandLine, tmp_path: Path) -> None:
+    """With --backend the checkout has a column, a verdict and a picture of its own, between legacy and fixed."""
+    write_checkout(tmp_path / "mine", DOUBLE)
+    done = command(*QUICK, "--backend", "mine", "--format", "json", "--html", "race.html")
+    assert done.code == ExitCode.FINDING
+    assert done.document["tables"][0]["columns"] == ["fault", "legacy 7e4adce5", "fixed", "backend"]
+    row = next(row for row in done.document["tables"][0]["rows"] if row[0].startswith("TXT005"))
+    assert row[-1] == "1/1  10>5"
+    assert done.verdicts["TXT005"] == "fail"
+    page = (tmp_path / "race.html").read_text()
+    chapter = page[page.index("<h2>TXT005") :]
+    assert chapter.index("<h3>legacy 7e4adce5") < chapter.index("<h3>backend") < chapter.index("<h3>fixed")
+
+
+def test_checkout_alone_needs_no_other_target(command: CommandLine, tmp_path: Path) -> None:
+    """With --target backend nothing else is played, and what cannot be driven is unknown, with the reason."""
+    write_checkout(tmp_path / "mine", CONFLICT)
+    done = command("txtai", "race", "--target", "backend", "--backend", "mine/backend")
+    assert done.code == ExitCode.UNKNOWN
+    assert "a merge conflict was left in it" in " ".join(done.out.split())
+    assert "Traceback" not in done.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--target", "backend"), "--backend DIR"),
+        (("--target", "fixed", "--backend", "."), "--target fixed leaves it out"),
+        (("--target", "backend", "--backend", ".", "--variant", "HEAD"), "--variant"),
+        (("--backend", "."), "no checkout of ALwrity"),
+    ],
+)
+def test_checkout_that_is_not_named_well_is_refused(
+    arguments: tuple[str, ...], said: str, command: CommandLine
+) -> None:
+    """Options that contradict each other, and a directory that is no checkout, are wrong usage."""
+    done = command("txtai", "race", *arguments)
+    assert done.code == ExitCode.USAGE
+    assert said in " ".join(done.err.split())

@@ -11,19 +11,22 @@ import contextlib
 import json
 import os
 import signal
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
-from alwrity_checks.errors import MissingExtra
+from alwrity_checks.errors import CannotCheck, MissingExtra
 from alwrity_checks.model import Event, Evidence, Observation, Outcome, TargetKind
+from alwrity_checks.redaction import scrub
 from alwrity_checks.txtai.rules import rule
 from alwrity_checks.txtai.scenarios import free as free_running
+from alwrity_checks.txtai.scenarios.backend import MODULES, BackendTarget
 from alwrity_checks.txtai.scenarios.catalogue import SCENARIOS
-from alwrity_checks.txtai.scenarios.child import arguments, environment
+from alwrity_checks.txtai.scenarios.child import Launch, arguments, environment
 from alwrity_checks.txtai.scenarios.scenario import Scenario, Seen
-from alwrity_checks.txtai.scenarios.targets import TxtaiTarget, targets
+from alwrity_checks.txtai.scenarios.targets import Contender, targets
 from alwrity_checks.txtai.scenarios.trial import seen_from
 
 if TYPE_CHECKING:
@@ -35,6 +38,7 @@ _LONGEST_LINE: Final = 1 << 24
 """Bytes; a recording is one line."""
 _SILENCE: Final = 180.0
 """Seconds without a word from the child, after which it is taken to hang: the longest scenario takes a minute."""
+_TRY: Final = "see whether it starts without this program, in the backend's directory: {} -c 'import {}'"
 _WEIGHT: Final = (Outcome.REPRODUCED, Outcome.UNKNOWN, Outcome.ABSENT)
 """Of several trials the first of these that any came to."""
 
@@ -43,7 +47,7 @@ _WEIGHT: Final = (Outcome.REPRODUCED, Outcome.UNKNOWN, Outcome.ABSENT)
 class Played:
     """A scenario on a target, with what each trial showed."""
 
-    target: TxtaiTarget
+    target: Contender
     scenario: Scenario
     trials: tuple[Seen, ...]
 
@@ -88,7 +92,7 @@ class TxtaiExperiment:
         self,
         *,
         trials: int = 1,
-        chosen: Sequence[TxtaiTarget] | None = None,
+        chosen: Sequence[Contender] | None = None,
         codes: Collection[str] | None = None,
         free: bool = False,
     ) -> None:
@@ -105,16 +109,18 @@ class TxtaiExperiment:
         scenarios = free_running.SCENARIOS if free else SCENARIOS
         self._scenarios = tuple(one for one in scenarios if codes is None or one.code in codes)
 
-    def targets(self) -> Sequence[TxtaiTarget]:
+    def targets(self) -> Sequence[Contender]:
         """Return the service in each of its states, and the component; or those that were chosen."""
         return self._targets
 
-    async def run(self, target: TxtaiTarget, observer: Observer) -> Sequence[Observation]:
+    async def run(self, target: Contender, observer: Observer) -> Sequence[Observation]:
         """Put `target` through every scenario; one that fails is `unknown`, and the others go on.
 
-        Takes some ten seconds. Raises MissingExtra without txtai.
+        Takes some ten seconds. Raises MissingExtra without txtai, and CannotCheck of a checkout that cannot be driven.
         """
-        if any(find_spec(name) is None for name in ("txtai", "faiss")):
+        if isinstance(target, BackendTarget):
+            target = await self._met(target)
+        elif any(find_spec(name) is None for name in ("txtai", "faiss")):
             raise MissingExtra("txtai", "the experiment of issue 3")
         name = f"experiment {self.issue}: {target}"
         remaining = list(self._scenarios)
@@ -122,11 +128,12 @@ class TxtaiExperiment:
         while remaining:
             trials: list[Seen] = []
             ended = ""
-            async for line in self._lines(target, remaining):
+            plan = {"codes": [scenario.code for scenario in remaining], "trials": self._trials, "free": self._free}
+            async for line in _lines(target, "play", json.dumps(plan), silence=_SILENCE):
                 if "begins" in line and not trials:
                     observer.notify(Event("progress", name, remaining[0].title))
                 if "seen" in line:
-                    trials.append(seen_from(line["seen"]))
+                    trials.append(_scrubbed(seen_from(line["seen"])))
                 if len(trials) == self._trials:
                     observations.append(self._observed(target, remaining.pop(0), trials, observer))
                     trials = []
@@ -139,7 +146,7 @@ class TxtaiExperiment:
         return tuple(observations)
 
     def _observed(
-        self, target: TxtaiTarget, scenario: Scenario, trials: Sequence[Seen], observer: Observer
+        self, target: Contender, scenario: Scenario, trials: Sequence[Seen], observer: Observer
     ) -> Observation:
         titled = tuple(
             replace(seen, recording=replace(seen.recording, title=str(target))) if seen.recording else seen
@@ -148,7 +155,7 @@ class TxtaiExperiment:
         played = Played(target, scenario, titled)
         self.played.append(played)
         observation = played.observation
-        if self._free and target.target.kind is TargetKind.LEGACY and observation.outcome is Outcome.ABSENT:
+        if self._free and target.target.kind is not TargetKind.FIXED and observation.outcome is Outcome.ABSENT:
             message = f"did not show in {len(trials)} trials; the order was left to chance"
             observation = replace(observation, outcome=Outcome.UNKNOWN, message=message)
         observer.notify(
@@ -156,31 +163,92 @@ class TxtaiExperiment:
         )
         return observation
 
-    async def _lines(self, target: TxtaiTarget, scenarios: Sequence[Scenario]) -> AsyncIterator[dict[str, Any]]:
-        """Yield what the child says, and at last how it `ended`."""
-        plan = json.dumps(
-            {"codes": [scenario.code for scenario in scenarios], "trials": self._trials, "free": self._free}
-        )
-        child = await asyncio.create_subprocess_exec(
-            *arguments("play", str(target), plan),
-            env=environment(),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            limit=_LONGEST_LINE,
-            start_new_session=True,
-        )
+    async def _met(self, target: BackendTarget) -> BackendTarget:
+        """Return the checkout's service with what is known of it, once it has stored and found a document.
+
+        Raises CannotCheck, with what hinders it.
+        """
+        if target.obstacle is not None:
+            raise target.obstacle
+        begun = ""
+        told: dict[str, Any] = {}
+        async for line in _lines(target, "meet", silence=target.patience):
+            begun = line.get("begins", begun)
+            told = {**told, **line}
+        if "met" in told:
+            driven_by = Evidence("driven by", ", ".join(filter(None, (str(target.interpreter), target.note))))
+            return replace(target, facts=(driven_by, *_evidence(told["met"])))
+        if target.lean and told.get("heavier"):
+            # An older txtai, or the service itself, needs what is left out to save time.
+            return await self._met(replace(target, lean=False))
+        if "unmet" in told:
+            hindrance = f"the checkout's service cannot be driven: {_said(told)}"
+        elif begun:
+            hindrance = f"the process ended {told['ended']} while {begun}"
+        else:
+            hindrance = f"{target.interpreter} ended {told['ended']} before it could say anything"
+        raise CannotCheck(hindrance, _TRY.format(target.interpreter, MODULES[0][1]))
+
+
+def _said(told: Mapping[str, Any]) -> str:
+    """Return what hinders a service, with the lines it logged."""
+    return "; ".join([scrub(told["unmet"]), *(one.value for one in _evidence(told.get("evidence", ())))])
+
+
+def _evidence(told: Iterable[Sequence[str]]) -> tuple[Evidence, ...]:
+    return tuple(Evidence(label, scrub(value)) for label, value in told)
+
+
+def _scrubbed(seen: Seen) -> Seen:
+    """Scrub what a child said: it does not know which secrets this process has wrapped."""
+    evidence = _evidence((one.label, one.value) for one in seen.evidence)
+    return replace(seen, message=scrub(seen.message), evidence=evidence)
+
+
+@contextmanager
+def _launched(target: Contender, act: str, *words: str) -> Iterator[Launch]:
+    if isinstance(target, BackendTarget):
+        with target.sandboxed(act, *words) as launch:
+            yield launch
+    else:
+        yield Launch(arguments(act, str(target), *words), environment())
+
+
+async def _lines(target: Contender, act: str, *words: str, silence: float) -> AsyncIterator[dict[str, Any]]:
+    """Yield what the child says, and at last how it `ended`: on its own, or killed after `silence` seconds."""
+    with _launched(target, act, *words) as launch:
+        try:
+            child = await asyncio.create_subprocess_exec(
+                *launch.arguments,
+                env=launch.environment,
+                cwd=launch.directory,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.DEVNULL,
+                limit=_LONGEST_LINE,
+                start_new_session=True,
+            )
+        except OSError as error:
+            yield {"ended": f"at its start: {error.strerror}"}
+            return
         try:
             assert child.stdout is not None  # noqa: S101 - asked for above
-            while line := await asyncio.wait_for(child.stdout.readline(), _SILENCE):
-                yield json.loads(line)
-            yield {"ended": f"with {await child.wait()}"}
+            while line := await asyncio.wait_for(child.stdout.readline(), silence):
+                # Before our program begins, what an interpreter runs at each start may print what it likes.
+                if line.startswith(b"{"):
+                    yield json.loads(line)
+            yield {"ended": f"with {_told(await child.wait())}"}
         except TimeoutError:
-            yield {"ended": f"after {_SILENCE:.0f} s of silence"}
+            yield {"ended": f"after {silence:.0f} s of silence"}
         finally:
+            _kill(child)
             if child.returncode is None:
-                _kill(child)
                 await child.wait()
+
+
+def _told(code: int) -> str:
+    """Return an exit code in words."""
+    return f"{code} ({signal.Signals(-code).name})" if code < 0 else str(code)
 
 
 def _kill(child: asyncio.subprocess.Process) -> None:

@@ -117,6 +117,8 @@ def _silence(target: TxtaiTarget) -> Seen:
 def _initialisations(target: TxtaiTarget) -> Seen:
     with Stage(LoadAfterCall, _MODEL) as stage:
         played(target, stage, cold=True, at_once=False, batches=("today",))
+        if not stage.loads:
+            return Seen(Outcome.UNKNOWN, "the first call loaded no model", recording=stage.recorder.recording(""))
         outcome = Outcome.REPRODUCED if stage.loads > 1 else Outcome.ABSENT
         times = "once" if stage.loads == 1 else f"{stage.loads} times"
         return Seen(outcome, f"the first call loaded the model {times}", recording=stage.recorder.recording(""))
@@ -130,10 +132,14 @@ def forced_first_call(target: TxtaiTarget, *, batches: tuple[str, ...] = ("today
         spans = [one for one in stage.recorder.recording("").spans if "Embeddings" in one.subject]
         indexed = list(dict.fromkeys(span.subject for span in spans if span.name in {"index", "upsert"}))
         saved = list(dict.fromkeys(span.subject for span in spans if span.name == "save"))
+        loads = stage.loads
         kept = after_restart(target, stage, offer)
         if offer.accepted and not indexed and len(batches) == 1:
             return Seen(Outcome.UNKNOWN, "nothing was indexed, so that nothing could be saved wrongly")
         seen = judged_by_loss(offer, kept, stage, _what(len(batches)))
+        if seen.outcome is Outcome.ABSENT and loads > 1 and not stage.schedule.forced:
+            message = f"{seen.message}, but the {loads} initialisations could not be brought into the faulty order"
+            seen = replace(seen, outcome=Outcome.UNKNOWN, message=message)
         objects = Evidence("objects", f"indexed on {', '.join(indexed)}; saved from {', '.join(saved)}")
         return replace(seen, evidence=(*seen.evidence, objects)) if indexed else seen
 

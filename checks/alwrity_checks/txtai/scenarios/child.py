@@ -15,16 +15,50 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol, TextIO, runtime_checkable
 
-__all__ = ["Ended", "arguments", "environment", "main", "run", "say"]
+__all__ = [
+    "ACTS",
+    "UNNEEDED",
+    "Ended",
+    "Launch",
+    "Launcher",
+    "arguments",
+    "environment",
+    "main",
+    "run",
+    "say",
+    "speak_through",
+    "without_torch",
+]
 
-_ACTS: Final = {"loops": "threads", "hammer": "threads", "write": "crash", "play": "trial"}
+ACTS: Final = {"loops": "threads", "hammer": "threads", "write": "crash", "play": "trial", "meet": "driven"}
 """The act -> the module of this package that has the function of this name."""
 _MODULE: Final = "alwrity_checks.txtai.scenarios.child"
-_UNNEEDED: Final = ("torch", "transformers", "sentence_transformers", "sklearn", "scipy")
+UNNEEDED: Final = ("torch", "transformers", "sentence_transformers", "sklearn", "scipy")
 _ROOT: Final = Path(__file__).parents[3]
 """The directory from which `alwrity_checks` is imported."""
+
+
+_channel: TextIO | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """How a child is started."""
+
+    arguments: list[str]
+    environment: Mapping[str, str]
+    directory: str | None = None
+    """Where; None for where its parent is."""
+
+
+@runtime_checkable
+class Launcher(Protocol):
+    """A target whose acts are carried out in another way than by our own interpreter."""
+
+    def launch(self, act: str, *words: str) -> Launch:
+        """Return how a child begins to carry out `act`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +94,14 @@ def environment() -> dict[str, str]:
 
 def run(act: str, target: object, *words: str, timeout: float) -> Ended:
     """Carry out an act in a child, and kill it after `timeout` seconds."""
-    with subprocess.Popen(  # noqa: S603 - our own interpreter and module
-        arguments(act, str(target), *words),
-        env=environment(),
+    if isinstance(target, Launcher):
+        launch = target.launch(act, *words)
+    else:
+        launch = Launch(arguments(act, str(target), *words), environment())
+    with subprocess.Popen(  # noqa: S603 - our own program
+        launch.arguments,
+        env=launch.environment,
+        cwd=launch.directory,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -84,13 +123,20 @@ def _objects(output: bytes) -> list[dict[str, Any]]:
 
 def say(**fields: object) -> None:
     """Print a line; it has left the process when this returns."""
-    sys.stdout.write(json.dumps(fields) + "\n")
-    sys.stdout.flush()
+    channel = _channel or sys.stdout
+    channel.write(json.dumps(fields) + "\n")
+    channel.flush()
 
 
-def _without_torch() -> None:
+def speak_through(channel: TextIO) -> None:
+    """Let `say` print there, where stdout is not ours alone."""
+    global _channel  # noqa: PLW0603 - one process, one stdout
+    _channel = channel
+
+
+def without_torch() -> None:
     """Let every import of torch and its kin fail from now on, as if they were not installed."""
-    for name in _UNNEEDED:
+    for name in UNNEEDED:
         if name not in sys.modules:
             # What the import system itself knows as "there is no such module".
             sys.modules[name] = None  # type: ignore[assignment]
@@ -98,11 +144,11 @@ def _without_torch() -> None:
 
 def main(words: list[str]) -> int:
     """Carry out the act that the command line names."""
-    _without_torch()
+    without_torch()
     act, target, *rest = words
     from alwrity_checks.txtai.scenarios.targets import target_named
 
-    play = getattr(import_module(f"alwrity_checks.txtai.scenarios.{_ACTS[act]}"), act)
+    play = getattr(import_module(f"alwrity_checks.txtai.scenarios.{ACTS[act]}"), act)
     play(target_named(target), *rest)
     sys.stdout.flush()
     # Threads that hang would keep the process from ending.

@@ -26,7 +26,7 @@ __all__ = ["SCENARIOS", "write"]
 
 _CHILD: Final = 60.0
 _IN_SAVE: Final = "documents"
-"""The legacy save: the vectors are written, the documents are not."""
+"""txtai's own save, in place: the vectors are written, the documents are not."""
 _POINTS: Final = ("saved-work", "synced", "renamed", "switched")
 """The component's snapshot: after each of these steps the process is killed."""
 _OLD: Final = 40
@@ -86,7 +86,7 @@ class _Killer:
 
 
 def _killed_in_save(target: TxtaiTarget) -> Seen:
-    places = (_IN_SAVE,) if target.target.kind is TargetKind.LEGACY else _POINTS
+    places = _POINTS if target.target.kind is TargetKind.FIXED else (_IN_SAVE,)
     accepted = kept = 0
     evidence = []
     for where in places:

@@ -26,6 +26,11 @@ class Schedule:
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
 
+    @property
+    def forced(self) -> bool:
+        """Whether the order was brought about."""
+        return False
+
     def entered(self, call: Call) -> None:
         """Hear that a call begins."""
 
@@ -86,6 +91,11 @@ class InitialisationDuringSave(Schedule):
         self._done = threading.Event()
         self._waited = False
         self._written = ""
+
+    @property
+    def forced(self) -> bool:
+        """Whether the initialisation in the background has ended where it should."""
+        return self._done.is_set()
 
     def loading_in_background(self) -> None:
         """Hold it until documents are being indexed, or the call is over without that."""

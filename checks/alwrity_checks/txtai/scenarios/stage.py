@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["EMBEDDINGS_CALLS", "ENGINE_CALLS", "Model", "Stage"]
+__all__ = ["EMBEDDINGS_CALLS", "ENGINE_CALLS", "Model", "Stage", "embeddings_class"]
 
 EMBEDDINGS_CALLS: Final = ("index", "upsert", "save", "load", "search", "close")
 """Of txtai's `Embeddings`."""
@@ -31,6 +31,14 @@ ENGINE_CALLS: Final = ("load", "upsert", "delete", "search", "save", "close")
 """Of the component's `Engine`, the only place there that calls txtai."""
 _ACCEPTED: Final = "enqueued"
 """The point at which the component has accepted documents."""
+
+
+def embeddings_class() -> type[Any]:
+    """Return txtai's own class, also where another one has taken its place."""
+    import txtai  # type: ignore[import-untyped]
+
+    owner: type[Any] = next(one for one in txtai.Embeddings.__mro__ if "upsert" in vars(one))
+    return owner
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +87,8 @@ class Stage:
             self.root = self.directory / "backend"
             """Where a target keeps its files; its neighbours are not its own."""
             self.root.mkdir(exist_ok=True)
-            watchers = (self.recorder, self.schedule)
-            exits.enter_context(watched(LegacyService, (INITIALISE,), watchers))
-            for owner, names in self._indexes():
-                exits.enter_context(watched(owner, names, watchers))
+            for owner, names in ((LegacyService, (INITIALISE,)), *self._indexes()):
+                exits.enter_context(watched(owner, names, (self.recorder, self.schedule)))
             exits.enter_context(hooked(self._reached))
             self._exits = exits.pop_all()
         return self
@@ -93,12 +99,16 @@ class Stage:
         """Stop watching, and remove the directory."""
         self._exits.close()
 
+    def watch(self, owner: type, names: Sequence[str]) -> None:
+        """Watch the calls of a class that was not there before."""
+        self._exits.enter_context(watched(owner, names, (self.recorder, self.schedule)))
+
     def engine(self) -> Engine:
         """Return what a legacy target runs on."""
         return (
-            StubEngine(self._load_legacy, self._model.work)
+            StubEngine(self.load_in_service, self._model.work)
             if self._stubbed
-            else TxtaiEngine(self._model.encode, self._load_legacy)
+            else TxtaiEngine(self._model.encode, self.load_in_service)
         )
 
     def load(self) -> None:
@@ -108,10 +118,11 @@ class Stage:
         self._model.load()
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Encode with the component's model."""
+        """Encode with the model."""
         return self._model.encode(texts)
 
-    def _load_legacy(self) -> None:
+    def load_in_service(self) -> None:
+        """Load the model of a service that initialises itself, on a thread in the background or for a call."""
         self._count()
         if threading.current_thread().name == BACKGROUND:
             self.schedule.loading_in_background()
@@ -125,11 +136,9 @@ class Stage:
         """Return the classes that are watched: of txtai, and of the component what alone calls txtai."""
         if self._stubbed:
             return ((StubEmbeddings, EMBEDDINGS_CALLS),)
-        import txtai  # type: ignore[import-untyped]
-
         from alwrity_checks.txtai.engine import Engine as ComponentsEngine
 
-        return ((txtai.Embeddings, EMBEDDINGS_CALLS), (ComponentsEngine, ENGINE_CALLS))
+        return ((embeddings_class(), EMBEDDINGS_CALLS), (ComponentsEngine, ENGINE_CALLS))
 
     def _reached(self, name: str, subject: object) -> None:
         self.recorder.reached(name, subject)

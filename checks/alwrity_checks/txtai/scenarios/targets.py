@@ -22,7 +22,17 @@ if TYPE_CHECKING:
     from alwrity_checks.txtai.indexes import SemanticIndexes
     from alwrity_checks.txtai.scenarios.stage import Stage
 
-__all__ = ["ComponentTarget", "Deployment", "LegacyTarget", "Service", "TxtaiTarget", "target_named", "targets"]
+__all__ = [
+    "ComponentTarget",
+    "Contender",
+    "Deployment",
+    "LegacyTarget",
+    "Service",
+    "StagedModel",
+    "TxtaiTarget",
+    "target_named",
+    "targets",
+]
 
 _PATIENCE: Final = 20.0
 _PAUSE: Final = 0.01
@@ -54,8 +64,8 @@ class Deployment(Protocol):
         """End the process in good order."""
 
 
-class TxtaiTarget(Protocol):
-    """Something that can be deployed."""
+class Contender(Protocol):
+    """Something that is put through the scenarios, wherever that is. Its `str` names it."""
 
     @property
     def target(self) -> Target:
@@ -64,6 +74,10 @@ class TxtaiTarget(Protocol):
     @property
     def facts(self) -> tuple[Evidence, ...]:
         """What its behaviour depends on."""
+
+
+class TxtaiTarget(Contender, Protocol):
+    """Something that can be deployed in this process."""
 
     def deploy(self, stage: Stage) -> Deployment:
         """Start it on the stage's directory; a second time is a restart."""
@@ -119,13 +133,13 @@ class ComponentTarget:
 
         storage = partial(LocalStorage, stage.root / "semantic-index")
         # A registry of its own, because a second deployment is another process and shares no model.
-        return _Indexes(SemanticIndexes(storage, load=lambda _: _Model(stage), encoders=EncoderRegistry()))
+        return _Indexes(SemanticIndexes(storage, load=lambda _: StagedModel(stage), encoders=EncoderRegistry()))
 
     def __str__(self) -> str:
         return str(self.target)
 
 
-class _Model:
+class StagedModel:
     """The stage's model, as an encoder."""
 
     identity = "race:32"
@@ -136,6 +150,7 @@ class _Model:
         self._stage = stage
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return a vector for each text."""
         return self._stage.encode(texts)
 
 

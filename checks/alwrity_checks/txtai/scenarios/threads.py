@@ -17,7 +17,7 @@ from alwrity_checks.txtai.legacy.engine import hashed
 from alwrity_checks.txtai.scenarios.calls import warm
 from alwrity_checks.txtai.scenarios.child import Ended, run, say
 from alwrity_checks.txtai.scenarios.scenario import USER, Offer, Scenario, Seen, batch
-from alwrity_checks.txtai.scenarios.stage import EMBEDDINGS_CALLS, ENGINE_CALLS, Model, Stage
+from alwrity_checks.txtai.scenarios.stage import EMBEDDINGS_CALLS, ENGINE_CALLS, Model, Stage, embeddings_class
 from alwrity_checks.txtai.watching import Call, watched
 
 if TYPE_CHECKING:
@@ -130,8 +130,6 @@ class _Meeting:
 
 def hammer(target: TxtaiTarget, directory: str) -> None:
     """Search and index from four threads with a loop each, on one ready index; say what came of it, if anything can."""
-    import txtai  # type: ignore[import-untyped]
-
     from alwrity_checks.txtai.engine import Engine
 
     errors: Counter[str] = Counter()
@@ -157,7 +155,7 @@ def hammer(target: TxtaiTarget, directory: str) -> None:
 
             asyncio.run(calls())
 
-        with watched(txtai.Embeddings, EMBEDDINGS_CALLS, [meeting]), watched(Engine, ENGINE_CALLS, [meeting]):
+        with watched(embeddings_class(), EMBEDDINGS_CALLS, [meeting]), watched(Engine, ENGINE_CALLS, [meeting]):
             threads = [threading.Thread(target=work, args=(number,), daemon=True) for number in range(_THREADS)]
             for thread in threads:
                 thread.start()

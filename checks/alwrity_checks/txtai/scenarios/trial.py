@@ -6,7 +6,7 @@ import json
 import threading
 from collections.abc import Mapping
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from alwrity_checks.model import Evidence, Outcome
 from alwrity_checks.redaction import scrub
@@ -20,7 +20,15 @@ if TYPE_CHECKING:
     from alwrity_checks.txtai.scenarios.scenario import Scenario
     from alwrity_checks.txtai.scenarios.targets import TxtaiTarget
 
-__all__ = ["play", "seen_from"]
+__all__ = ["Witness", "play", "seen_from"]
+
+
+@runtime_checkable
+class Witness(Protocol):
+    """A target that has something to say of a trial beside what the scenario saw."""
+
+    def testimony(self, seen: Seen) -> Seen:
+        """Return what the scenario saw with that."""
 
 
 def play(target: TxtaiTarget, plan: str) -> None:
@@ -30,7 +38,8 @@ def play(target: TxtaiTarget, plan: str) -> None:
         if scenario.code in told["codes"]:
             for _ in range(told["trials"]):
                 say(begins=scenario.code)
-                say(code=scenario.code, seen=_told(_played(scenario, target)))
+                seen = _played(scenario, target)
+                say(code=scenario.code, seen=_told(target.testimony(seen) if isinstance(target, Witness) else seen))
 
 
 def _played(scenario: Scenario, target: TxtaiTarget) -> Seen:
@@ -40,7 +49,7 @@ def _played(scenario: Scenario, target: TxtaiTarget) -> Seen:
     def work() -> None:
         try:
             result.set_result(scenario.play(target))
-        except Exception as error:  # noqa: BLE001 - a target may be anybody's code
+        except BaseException as error:  # noqa: BLE001 - a target may be anybody's code, and may even want to exit
             message = f"the scenario raised {type(error).__name__}: {scrub(str(error))[:200]}"
             result.set_result(Seen(Outcome.UNKNOWN, message))
 

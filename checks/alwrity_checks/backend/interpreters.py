@@ -1,0 +1,108 @@
+"""Which interpreter drives a module of the checkout: the backend's own where it can, else ours."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from alwrity_checks.errors import CannotCheck
+from alwrity_checks.txtai.scenarios.sandbox import environment
+
+__all__ = ["Choice", "Interpreter", "ask", "choose"]
+
+_PATIENCE: Final = 60.0
+"""Seconds: an environment on a slow disk takes some to start for the first time."""
+_OLDEST: Final = (3, 11)
+"""Our own code, which does the driving, needs this."""
+_QUESTION: Final = """
+import json, sys
+import importlib.util
+names = sys.argv[1:]
+there = [name for name in names if importlib.util.find_spec(name) is not None]
+print(json.dumps({"version": list(sys.version_info[:3]), "there": there}))
+"""
+"""In words that every Python 3 understands; nothing is imported that it asks for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interpreter:
+    """What an interpreter said of itself."""
+
+    path: Path
+    version: tuple[int, ...]
+    modules: frozenset[str]
+    """Of the modules that were asked for, those it has."""
+
+    def lacks(self, modules: Iterable[str]) -> str:
+        """Return why it cannot drive a module that needs `modules`; an empty text if it can."""
+        if self.version < _OLDEST:
+            return f"is Python {'.'.join(map(str, self.version))}, older than {'.'.join(map(str, _OLDEST))}"
+        missing = [name for name in modules if name not in self.modules]
+        return f"has no {', no '.join(missing)}" if missing else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The interpreter, and why this one."""
+
+    path: Path
+    note: str
+
+
+def ask(path: Path, modules: Sequence[str], timeout: float = _PATIENCE) -> Interpreter | str:
+    """Return what the interpreter at `path` says of itself, or why it could not be asked.
+
+    It runs in the environment of the sandbox; what its own site-packages run at each start is run.
+    """
+    with tempfile.TemporaryDirectory(prefix="alwrity-doctor-", ignore_cleanup_errors=True) as directory:
+        try:
+            asked = subprocess.run(  # noqa: S603 - the interpreter of the checkout, on a program of ours
+                [str(path), "-c", _QUESTION, *modules],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                check=True,
+                timeout=timeout,
+                cwd=directory,
+                env=environment(Path(directory), path),
+            )
+            told: Mapping[str, list[int] | list[str]] = json.loads(asked.stdout)
+            return Interpreter(path, tuple(map(int, told["version"])), frozenset(map(str, told["there"])))
+        except subprocess.TimeoutExpired:
+            return f"did not answer within {timeout:.0f} s"
+        except (OSError, subprocess.SubprocessError, ValueError, KeyError) as error:
+            return f"does not start ({type(error).__name__})"
+
+
+def choose(candidates: Iterable[Path], modules: Sequence[str], own: Path = Path(sys.executable)) -> Choice:
+    """Return the first of `candidates` that has what is needed, or `own`, with what speaks against the others.
+
+    Raises CannotCheck if none has, with what each of them lacks.
+    """
+    against = []
+    for path in candidates:
+        if not (reason := _reason(path, modules)):
+            return Choice(path, "of the checkout's virtual environment")
+        against.append(f"{path} {reason}")
+    passed_over = f"; passed over: {'; '.join(against)}" if against else ": the checkout has no virtual environment"
+    if not (reason := _reason(own, modules)):
+        return Choice(own, f"that of alwrity-doctor{passed_over}")
+    raise CannotCheck(
+        f"no interpreter can drive the backend{passed_over}; {own} {reason}",
+        f"install what is missing in the backend's environment (Python 3.11 or later), or beside alwrity-doctor: "
+        f"{own} -m pip install {' '.join(_DISTRIBUTIONS.get(name, name) for name in modules)}",
+    )
+
+
+_DISTRIBUTIONS: Final = {"faiss": "faiss-cpu"}
+"""Module -> the distribution that has it, where the names differ."""
+
+
+def _reason(path: Path, modules: Sequence[str]) -> str:
+    told = ask(path, modules)
+    return told if isinstance(told, str) else told.lacks(modules)
