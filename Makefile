@@ -9,13 +9,16 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 OTHER_OPENAI := openai==2.54.0
 OTHER_OPENAI_DIR := $(abspath $(VENV))/openai-2
 
+# Many tests wait for a server or a child more than they calculate.
+WORKERS ?= 3
+
 .PHONY: doctor test soak lint types docs bench-auth bench-hf bench-txtai format clean
 
 doctor: $(VENV)/.installed  ## reproduce the catalogued faults and show that the components have none, offline
 	$(BIN)/alwrity-doctor reproduce
 
 test: $(VENV)/.installed-test $(VENV)/.installed-openai-2  ## run every test
-	OPENAI_OTHER_RELEASE=$(OTHER_OPENAI_DIR) $(BIN)/python -m pytest
+	OPENAI_OTHER_RELEASE=$(OTHER_OPENAI_DIR) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 soak: $(VENV)/.installed-test  ## run for long what `make test` runs for a moment: kills, random walks, everything at once
 	TXTAI_KILLS=300 TXTAI_MACHINE_EXAMPLES=1500 TXTAI_POSTGRES_KILLS=50 TXTAI_POSTGRES_EXAMPLES=200 \

@@ -43,9 +43,17 @@ Exit codes: 0 healthy; 1 a finding at or above --fail-on; 2 usage or configurati
 
 
 class _Commands(Mapping[str, "Command"]):
-    """The commands by name; only looking one up imports its module."""
+    """The commands by name; only looking one up imports its module, and only the first time builds it."""
+
+    def __init__(self) -> None:
+        self._built: dict[str, Command] = {}
 
     def __getitem__(self, name: str) -> Command:
+        if name not in self._built:
+            self._built[name] = self._build(name)
+        return self._built[name]
+
+    def _build(self, name: str) -> Command:
         module, _, attribute = COMMANDS[name][0].partition(":")
         app: typer.Typer = getattr(import_module(module), attribute)
         # Said here once: rich takes 100 ms to import, and a subcommand is no place to install a shell's completion.

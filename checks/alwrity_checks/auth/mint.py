@@ -9,6 +9,7 @@ import json
 import time
 from base64 import urlsafe_b64encode
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
@@ -18,7 +19,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 __all__ = ["ABSENT", "Instance", "base64url", "compact"]
 
-ABSENT: Final = object()
+
+class _Absent(Enum):
+    ABSENT = "absent"
+
+
+ABSENT: Final = _Absent.ABSENT
 """As a claim's or header field's value: leave it out."""
 
 
