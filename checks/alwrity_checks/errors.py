@@ -7,7 +7,8 @@ DoctorError
 ├── auth.TokenRejected          a token was refused                                        (HTTP 401 or 403)
 │   └── auth.KeysUnavailable    no key could be had to judge the token with                (HTTP 503)
 ├── hf.GenerationFailed         no deployment gave a valid value; carries the attempts
-└── hf.ChainNotVerified         no deployment was seen to honour a schema; carries what was measured
+├── hf.ChainNotVerified         no deployment was seen to honour a schema; carries what was measured
+└── models.ModelError           a local model cannot be had, loaded or used; see `models/errors.py`
 """
 
 from __future__ import annotations

@@ -41,11 +41,21 @@ PUBLIC: Final = frozenset(
         "GPT_PROVIDER",
         "HF_ENDPOINT",
         "HF_FALLBACK_MODELS",
+        "HF_HOME",
+        "HF_HUB_CACHE",
+        "HF_HUB_OFFLINE",
         "HF_ROUTER_BASE_URL",
+        "HUGGINGFACE_HUB_CACHE",
         "REACT_APP_CLERK_JWT_TEMPLATE",
         "REACT_APP_ENVIRONMENT",
+        "SIF_AGENT_FALLBACK_MODELS",
+        "SIF_AGENT_MODEL",
+        "SIF_AGENT_PRECISION",
+        "SIF_AGENT_RUNTIME",
+        "SIF_EMBEDDINGS_MODEL",
         "SIF_FAIL_FAST",
         "TEXTGEN_AI_MODELS",
+        "TRANSFORMERS_OFFLINE",
     }
 )
 """Settings whose value is shown: none of them opens anything. A value's shape can still get it scrubbed."""

@@ -1,0 +1,1 @@
+"""The runtimes behind one seam: `interface.py`; one file for each."""

@@ -1,0 +1,1 @@
+"""What the experiment of issue 5 puts its targets through."""
