@@ -1,0 +1,1 @@
+"""What a server's start waits for (issue 6)."""

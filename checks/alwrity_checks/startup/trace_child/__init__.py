@@ -1,0 +1,1 @@
+"""What runs inside a traced process. This folder is put on its PYTHONPATH; nothing here imports the rest."""
