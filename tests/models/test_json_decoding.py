@@ -309,3 +309,28 @@ def test_property_may_be_called_as_a_keyword_is() -> None:
     with pytest.raises(AnswerFailed, match="nothing is fetched") as caught:
         AnswerSchema.of({"properties": {"const": {"$ref": "https://elsewhere.test/schema"}}})
     assert caught.value.reason is Reason.SCHEMA_INVALID
+
+
+def test_end_is_found_behind_a_pattern_that_text_alone_never_leaves(random_model: LocalModel) -> None:
+    """A pattern that has to end with a digit is no trap on the way to the end, wherever it stands."""
+    schema = {
+        "type": "object",
+        "properties": {
+            "00": {"type": "object"},
+            "": {"type": "string", "pattern": "^[a-c]+[0-9]$"},
+            "0": {"type": "boolean"},
+        },
+        "required": ["00", "0"],
+    }
+    answer = random_model.answer_json_sync(
+        "hello", schema, max_new_tokens=400, tell_schema=False, temperature=1.0, seed=29
+    )
+    assert answer.tokens <= 400
+
+
+@pytest.mark.parametrize("text", ["\u1f71", "\u212b", "e\u0301", "\u2126"], ids=ascii)
+def test_text_in_another_form_of_unicode_is_written_as_it_stands(random_model: LocalModel, text: str) -> None:
+    """Qwen's tokenizer brings what it reads to NFC; names and values of the schema stay as they are."""
+    schema = {"type": "object", "properties": {text: {"enum": [text]}}, "required": [text]}
+    value = random_model.generate_json_sync("hello", schema, max_new_tokens=200, tell_schema=False)
+    assert value[text] == text

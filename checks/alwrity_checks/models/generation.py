@@ -315,7 +315,7 @@ class LocalModel:
                 Reason.PROMPT_TOO_LONG,
                 f"the prompt has {len(tokens):,} tokens and {asked:,} are asked for: {over:,} more than the context of "
                 f"{context:,}",
-                "shorten the prompt, ask for fewer tokens, or load the model with a greater context",
+                "shorten the prompt, or ask for fewer tokens",
             )
 
     def _tokens_of_json(self, prompt: Prompt, *, template: bool) -> list[int]:

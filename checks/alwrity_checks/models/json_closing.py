@@ -20,8 +20,8 @@ __all__ = ["Closing"]
 _IN_STRING: Final = ('"',)
 _OUTSIDE: Final = ("}", "]", ",", *"0123456789", "null", "true", '"', "[", "{", "-", ".", ":", " ")
 """In the order in which they lead to an end: a value before one that has to be closed, an end before more."""
-_MARKS: Final = ("-", "@", ".", ":", "/", "T", "Z", "+", "_", "#")
-"""What leads from one part of a pattern or a format to the next; each is tried once before the text is filled."""
+_MARKS: Final = ("-", "@", ".", ":", "/", "T", "Z", "+", "_", "#", "0")
+"""What leads from one part of a pattern or a format to the next; each is tried once in a string before it is filled."""
 _FILLERS: Final = "a0x1 b the information international; this is not about people, government or development"
 """What a string that may not end yet is filled with: the tokens of this text, the longest first."""
 _SEARCHED: Final = 512
@@ -66,9 +66,10 @@ class Closing:
         """
         matcher = matcher.deep_copy()
         way: list[int] = []
+        string: list[int] = []  # what of the way belongs to the string that is open
         while not matcher.is_accepting():
             forced = matcher.compute_ff_tokens()
-            for token in forced or self._candidates(matcher, scanner, way):
+            for token in forced or self._candidates(matcher, scanner, string):
                 if len(way) == most:
                     return None
                 after = scanner.push(self.bytes_of(token)) if matcher.validate_tokens([token]) else None
@@ -79,6 +80,9 @@ class Closing:
                 matcher.consume_token(token)
                 scanner = after
                 way.append(token)
+                string.append(token)
+                if b'"' in self.bytes_of(token):
+                    string.clear()
                 if not forced:
                     break
             else:
@@ -86,11 +90,11 @@ class Closing:
                     return None
         return way
 
-    def _candidates(self, matcher: Any, scanner: JsonScanner, way: list[int]) -> Iterator[int]:  # noqa: ANN401 - llguidance
+    def _candidates(self, matcher: Any, scanner: JsonScanner, string: list[int]) -> Iterator[int]:  # noqa: ANN401 - llguidance
         pieces = self._pieces
         if scanner.in_string:
             yield from pieces.in_string
-            yield from (mark for mark in pieces.marks if mark not in way)
+            yield from (mark for mark in pieces.marks if mark not in string)
             yield from pieces.fillers
         else:
             yield from pieces.outside

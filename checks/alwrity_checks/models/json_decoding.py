@@ -7,6 +7,7 @@ grammar can say, `json_closing` to an end within the budget, and `json_schema` v
 from __future__ import annotations
 
 import math
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,6 +20,8 @@ from alwrity_checks.models.runtimes.heap import give_back
 from alwrity_checks.redaction import scrub
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -35,6 +38,7 @@ _STYLE: Final = {
     # Of alternatives that exclude each other (by a const, say) anyOf is as good; validation sees to the rest.
     "coerce_one_of": True,
 }
+_FORMS: Final = frozenset({"NFC", "NFD", "NFKC", "NFKD"})
 _KEPT: Final = 64
 """Grammars: more than a backend has kinds of answers."""
 _TOLD: Final = 300
@@ -55,7 +59,8 @@ class JsonDecoding:
         # A model's logits may be more than the tokenizer has tokens, and the other way round.
         size = max(vocabulary, len(tokenizer))
         try:
-            self._tokenizer: Any = from_tokenizer(tokenizer, n_vocab=size, eos_token=sorted(ends) or None)
+            with _as_written(tokenizer):
+                self._tokenizer: Any = from_tokenizer(tokenizer, n_vocab=size, eos_token=sorted(ends) or None)
         except (ValueError, RuntimeError, TypeError) as error:
             raise LoadFailed(
                 Reason.CONFIG_UNUSABLE,
@@ -90,6 +95,23 @@ class JsonDecoding:
         if matcher.is_error():
             raise _unsupported(matcher.get_error())
         return matcher
+
+
+@contextmanager
+def _as_written(tokenizer: Any) -> Iterator[None]:  # noqa: ANN401 - not typed
+    """Take the tokenizer's normal form of Unicode away meanwhile.
+
+    llguidance would bring to it what the grammar forces, and find that the grammar does not allow that: a name or a
+    text of the schema that is not in this form could not be written.
+    """
+    backend = tokenizer.backend_tokenizer
+    normaliser = backend.normalizer
+    try:
+        if type(normaliser).__name__ in _FORMS:
+            backend.normalizer = None
+        yield
+    finally:
+        backend.normalizer = normaliser
 
 
 @dataclass(frozen=True, slots=True)

@@ -186,7 +186,7 @@ def _is_exact(number: float) -> bool:
 
 
 def _numbers(node: Any) -> Iterator[int | float]:  # noqa: ANN401 - JSON is any value
-    if isinstance(node, int | float):
+    if isinstance(node, int | float) and not isinstance(node, bool):
         yield node
     elif isinstance(node, dict):
         yield from _numbers(list(node.values()))
@@ -197,7 +197,7 @@ def _numbers(node: Any) -> Iterator[int | float]:  # noqa: ANN401 - JSON is any 
 
 def _length(number: float) -> int:
     """Return the characters of a number that is written without an exponent."""
-    return len(format(Decimal(repr(number)), "f")) if isinstance(number, float) else len(str(number))
+    return len(format(Decimal(repr(number)), "f"))
 
 
 def _resolve_references(schema: dict[str, Any]) -> None:
