@@ -12,7 +12,7 @@ OTHER_OPENAI_DIR := $(abspath $(VENV))/openai-2
 # Many tests wait for a server or a child more than they calculate.
 WORKERS ?= 3
 
-.PHONY: doctor test soak lint types docs bench-auth bench-hf bench-txtai format clean
+.PHONY: doctor test soak lint types docs bench-auth bench-hf bench-txtai bench-models format clean
 
 doctor: $(VENV)/.installed  ## reproduce the catalogued faults and show that the components have none, offline
 	$(BIN)/alwrity-doctor reproduce
@@ -46,6 +46,10 @@ bench-hf: $(VENV)/.installed-test  ## measure probe and generator beside the his
 # Chroma and Qdrant are no dependencies: TXTAI_PEERS names a directory made by pip install --target DIR chromadb qdrant-client
 bench-txtai: $(VENV)/.installed-test  ## measure the semantic index beside its peers
 	$(BIN)/python -m benchmarks.txtai
+
+# The peers are no dependencies: MODELS_PEERS names a directory made by pip install --target DIR, see benchmarks/models.py
+bench-models: $(VENV)/.installed-test  ## measure local models, their plan and their start beside their peers
+	$(BIN)/python -m benchmarks.models
 
 format: $(VENV)/.installed-test
 	$(BIN)/ruff check --fix .

@@ -47,8 +47,8 @@ _REPORTED: Final = (
     "onnxruntime-genai",
     "huggingface-hub",
 )
-"""Distributions whose version bears on how a token is verified, what an error looks like, which index is read, or what a
-model takes."""
+"""Distributions whose version bears on how a token is verified, what an error looks like, which index is read, or what
+a model takes."""
 
 _SHOWN: Final = 2
 """Of many alternative names of a setting the first ones are enough to find the setting by."""

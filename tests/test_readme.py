@@ -14,6 +14,7 @@ import pytest
 from alwrity_checks.auth.mint import Instance
 from alwrity_checks.hf import Chain
 from alwrity_checks.hf.loopback_router import LoopbackRouter
+from alwrity_checks.models.synthetic import write_checkpoint
 from alwrity_doctor.cli import COMMANDS
 from tests.support.readme import README, Example, examples, lay_out, masked, run
 
@@ -101,6 +102,24 @@ def test_the_search_example_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
             await names["indexes"].close()
 
     assert asyncio.run(remembered())[0] == "Brew green tea at 80 degrees."
+
+
+def test_the_model_example_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The example starts to fetch ahead, loads what the setting names, and returns a value of the schema."""
+    model = write_checkpoint(tmp_path / "tiny-model", "tiny")
+    monkeypatch.setenv("SIF_AGENT_MODEL", str(model))
+    monkeypatch.setenv("SIF_AGENT_RUNTIME", "transformers")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    schema = {"type": "object", "properties": {"ready": {"const": True}}, "required": ["ready"]}
+    names = _defined_by("ModelRegistry.from_environment")
+    try:
+        names["on_startup"]()
+        assert asyncio.run(names["outline"]("Are you ready?", schema | {"additionalProperties": False})) == {
+            "ready": True
+        }
+    finally:
+        names["registry"].close()
 
 
 def test_the_backend_example_runs(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -191,16 +191,28 @@ def _in_issue(number: int, old: str, new: str) -> Callable[[str], str]:
     return change
 
 
+def _opened(number: int, change: Callable[[str], str]) -> Callable[[str], str]:
+    """Return `change` in an issue whose status is open."""
+    return lambda text: change(_in_issue(number, "`cured-here`", "`open`")(text))
+
+
+_RULES: Final = "**Rules**: `STA001`, `STA002`, `STA003`, `STA004`, `STA005`, `STA006`"
+_VALIDATION: Final = (
+    "**Validation**: `alwrity-doctor startup race`: each rule's fault is reproduced on the legacy bootstrap and absent "
+    "from a\n  server that has its models from the registry"
+)
+"""Two fields of issue 6."""
+
 MUTATIONS: Final[Sequence[tuple[str, Callable[[str], str], str, str]]] = [
     # what is done, the change, a text on the line that is to be named, what is said
     ("heading without number", _replaced("## Issue 2: ", "## Issue two: "), "## Issue two", "heading reads"),
     ("issue twice", _replaced("## Issue 3: ", "## Issue 2: "), "## Issue 2: txtai", "issue 2 is there already"),
     ("unknown issue", _replaced("## Issue 6: ", "## Issue 7: "), "## Issue 7: ", "no such issue"),
-    ("status", _in_issue(2, "`open`", "`closed`"), "`closed`", "Status: 'closed' is none of open,"),
+    ("status", _in_issue(2, "`cured-here`", "`closed`"), "`closed`", "Status: 'closed' is none of open,"),
     ("severity", _in_issue(2, "`high`", "`huge`"), "`huge`", "Severity: 'huge' is none of high,"),
     (
         "confidence",
-        _in_issue(5, "Confidence**: `medium`", "Confidence**: sure"),
+        _in_issue(5, "Confidence**: `high`", "Confidence**: sure"),
         "Confidence**: sure",
         "Confidence: 'sure' is none of",
     ),
@@ -268,34 +280,34 @@ MUTATIONS: Final[Sequence[tuple[str, Callable[[str], str], str, str]]] = [
     ),
     (
         "rules not needed, though open",
-        _in_issue(6, "**Rules**: `none yet`", "**Rules**: `not needed`"),
-        "**Rules**: `not needed`: the start",
+        _in_issue(6, _RULES, "**Rules**: `not needed`"),
+        "**Rules**: `not needed`: those",
         "Rules: 'not needed' is for an issue whose status is no-defect",
     ),
     (
         "no reason",
-        _in_issue(6, "`none yet`: no command of this tool starts a backend", "`none yet`"),
+        _opened(6, _in_issue(6, _VALIDATION, "**Validation**: `none yet`")),
         "**Validation**: `none yet`\n",
         "Validation: 'none yet' needs its reason",
     ),
     (
         "validation in prose",
-        _in_issue(6, "**Validation**: `none yet`", "**Validation**: by hand"),
+        _in_issue(6, _VALIDATION, "**Validation**: by hand"),
         "by hand",
         "Validation is a command of alwrity-doctor in a code span, or one of none yet, not needed",
     ),
     (
         "answer without a command",
-        _in_issue(6, "**Command**: `none yet`", "**Command**: ask"),
+        _in_issue(6, "**Command**: `alwrity-doctor startup race`", "**Command**: ask"),
         "1. Should the download",
         "Command is a command of alwrity-doctor",
     ),
-    ("rules in prose", _in_issue(6, "**Rules**: `none yet`", "**Rules**: some"), "some:", "Rules names codes"),
-    ("no such rule", _in_issue(6, "**Rules**: `none yet`", "**Rules**: `HF999`"), "`HF999`", "there is no rule HF999"),
+    ("rules in prose", _in_issue(6, _RULES, "**Rules**: some"), "some:", "Rules names codes"),
+    ("no such rule", _in_issue(6, _RULES, "**Rules**: `HF999`"), "`HF999`", "there is no rule HF999"),
     (
         "rule of another issue",
-        _in_issue(6, "**Rules**: `none yet`", "**Rules**: `AUTH001`"),
-        "`AUTH001`: the",
+        _in_issue(6, _RULES, "**Rules**: `AUTH001`"),
+        "`AUTH001`: those",
         "belongs to issue 1",
     ),
     (
@@ -385,6 +397,9 @@ def test_the_real_tracker_keeps_its_own_rules(tmp_path: Path) -> None:
         ("alwrity-doctor tracker show --help", ""),
         ("alwrity-doctor tracker show 1 --format=json", ""),
         ("alwrity-doctor tracker show 1 --format json --file FILE", ""),
+        ("alwrity-doctor tracker show -- 1", ""),
+        ("alwrity-doctor tracker show -- --file 1", "alwrity-doctor tracker show takes 1 arguments, not 2"),
+        ("alwrity-doctor startup trace -- COMMAND --reload", ""),
         ("alwrity-doctor tracker show 1 2", "alwrity-doctor tracker show takes 1 arguments, not 2"),
         ("alwrity-doctor tracker show 1 --file", "--file needs a value"),
         ("alwrity-doctor tracker list --colour", "alwrity-doctor tracker list has no option --colour"),

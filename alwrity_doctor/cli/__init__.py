@@ -30,6 +30,8 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "auth": ("alwrity_doctor.cli.auth:app", "Issue 1: Clerk tokens, keys and settings."),
         "hf": ("alwrity_doctor.cli.hf:app", "Issue 2: the Hugging Face router, structured JSON."),
         "txtai": ("alwrity_doctor.cli.txtai:app", "Issue 3: the semantic index, its race and its cure."),
+        "models": ("alwrity_doctor.cli.models:app", "Issue 5: local models: what fits, and how fast it answers."),
+        "startup": ("alwrity_doctor.cli.startup:app", "Issue 6: what a server's start waits for."),
         "tracker": ("alwrity_doctor.cli.tracker:app", "The root-cause catalogue: list, show, check."),
     }
 )

@@ -45,6 +45,7 @@ __all__ = [
     "deliver",
     "emit",
     "env_files",
+    "finite",
     "parse_formats",
     "write_whole",
 ]
@@ -92,6 +93,15 @@ _DEFAULT_WIDTH: Final = 100
 def env_files(given: Sequence[Path] | None, root: Path = Path()) -> tuple[Path, ...]:
     """Return the .env files to read: those given, or else the default ones that exist below `root`."""
     return tuple(given) if given else tuple(path for name in _DEFAULT_ENV_FILES if (path := root / name).is_file())
+
+
+def finite(value: float) -> float:
+    """Return an option's number. Raises BadParameter for NaN, which lies within any bounds, and for infinity."""
+    import math
+
+    if not math.isfinite(value):
+        raise typer.BadParameter(f"{value} is not a finite number.")
+    return value
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,7 +130,9 @@ def _misused(parameters: Sequence[Any], words: Sequence[str], path: str) -> str:
     rest = iter(words)
     for word in rest:
         name, has_value, _ = word.partition("=")
-        if not word.startswith("-") or word == "-":
+        if word == "--":
+            values += len(list(rest))
+        elif not word.startswith("-") or word == "-":
             values += 1
         elif name not in options:
             return f"{path} has no option {name}"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["EXPERIMENTS", "ROOMS", "reasons", "rules"]
 
-ROOMS: Final = ("auth", "hf", "txtai")
+ROOMS: Final = ("auth", "hf", "txtai", "models", "startup")
 """The packages below `alwrity_checks` that hold a `rules` module with `RULES` and `BY_REASON`."""
 
 EXPERIMENTS: Final[Mapping[int, str]] = MappingProxyType(
@@ -24,6 +24,8 @@ EXPERIMENTS: Final[Mapping[int, str]] = MappingProxyType(
         1: "alwrity_checks.auth.experiment",
         2: "alwrity_checks.hf.experiment",
         3: "alwrity_checks.txtai.experiment",
+        5: "alwrity_checks.models.experiment",
+        6: "alwrity_checks.startup.experiment",
     }
 )
 """Issue -> the module whose `experiment()` returns the issue's experiment."""

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from alwrity_checks.auth.mint import Instance
 from alwrity_checks.hf.loopback_router import LoopbackRouter
+from alwrity_checks.models.synthetic import write_checkpoint
 from tests.support.capture import recorded_example
 
 ROOT = Path(__file__).parents[2]
@@ -33,6 +34,12 @@ _MASKS = (
     (re.compile(r"…#[0-9a-f]{8}"), "…#<fingerprint>"),
     (re.compile(r"/\S*/(python3?[\d.]*)"), "<path>/python"),
     (re.compile(r"\b\d+(\.\d+)? tokens/s"), "<rate>"),
+    (re.compile(r"\b\d+(\.\d+)? ([KMG]i?B|GB/s)\b"), "<amount>"),
+    (re.compile(r"\b\d+(\.\d+)? ?%"), "<share>"),
+    (re.compile(r"0\.0\.0\.0:\d+"), "0.0.0.0:<port>"),
+    # What a processor likes, and how fast it is.
+    (re.compile(r"transformers +(bfloat16|float32)\b"), "transformers <precision>"),
+    (re.compile(r"<time> +\d+$", re.MULTILINE), "<time> <rate>"),
     (re.compile(r"Root=1-[0-9a-f]{8}"), "<request id>"),
     (re.compile(r"\b\d+>\d+\b"), "<accepted>found>"),
     (re.compile(r"\bPyJWT \d[\d.]*"), "PyJWT <version>"),
@@ -80,6 +87,14 @@ def lay_out(folder: Path) -> None:
     )
     (folder / "notes.jsonl").write_text("".join(json.dumps(note) + "\n" for note in notes), encoding="utf-8")
     (folder / "schema.json").write_text(json.dumps(schema), encoding="utf-8")
+    ready = {
+        "type": "object",
+        "properties": {"ready": {"const": True}},
+        "required": ["ready"],
+        "additionalProperties": False,
+    }
+    (folder / "ready.json").write_text(json.dumps(ready), encoding="utf-8")
+    write_checkpoint(folder / "tiny-model", "tiny")
     (folder / "tracker.md").write_bytes((ROOT / "tracker.md").read_bytes())
 
 
@@ -94,10 +109,12 @@ def run(command: str, folder: Path) -> str:
 
 
 def _run(command: str, folder: Path, settings: Mapping[str, str]) -> str:
-    bearing = re.compile(r"CLERK|ENV|^HF_|^HUGGING|^ALWRITY|^SIF_")
+    bearing = re.compile(r"CLERK|ENV|^HF_|^HUGGING|^ALWRITY|^SIF_|^TRANSFORMERS_")
     kept = {name: value for name, value in os.environ.items() if not bearing.search(name)}
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     environment = {**kept, **settings, "PATH": path, "COLUMNS": "100"}
+    # Nothing that was measured, converted or downloaded here before shows in an example.
+    environment |= {"XDG_CACHE_HOME": str(folder / "cache"), "HF_HOME": str(folder / "hub")}
     done = subprocess.run(  # noqa: S602 - the README's own commands, as a reader would paste them
         command,
         shell=True,
@@ -109,17 +126,17 @@ def _run(command: str, folder: Path, settings: Mapping[str, str]) -> str:
         check=False,
         text=True,
         encoding="utf-8",
-        timeout=120,
+        timeout=300,
     )
     return done.stdout.strip("\n")
 
 
 def masked(text: str) -> str:
-    """Return `text` without what differs from run to run: a timeline's lines do as a whole."""
+    """Return `text` without what differs from run to run: the lines of a timeline and of shares do as a whole."""
     for pattern, mask in _MASKS:
         text = pattern.sub(mask, text)
     lines = (line.strip() for line in text.splitlines())
-    return "\n".join(line for line in lines if not line.startswith(("<time> ", "and ")))
+    return "\n".join(line for line in lines if not (line.startswith(("<time> ", "and ")) or "<time> <share>" in line))
 
 
 def main() -> None:
