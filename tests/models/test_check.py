@@ -13,7 +13,7 @@ import pytest
 
 from alwrity_checks.errors import CannotCheck
 from alwrity_checks.model import Context, Finding
-from alwrity_checks.models import check_memory
+from alwrity_checks.models import machine
 from alwrity_checks.models.available import Available
 from alwrity_checks.models.check import CHECKS
 from alwrity_checks.models.check_cache import cache_findings
@@ -202,10 +202,11 @@ def test_offline(home: dict[str, str]) -> None:
 def test_memory(home: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     """The agents' lightest step against what is left, from the catalogue's figures: no model, no hub."""
     assert reasons(memory_findings(of(home), offline=True)) == []
-    monkeypatch.setattr(check_memory, "available_memory", lambda: Available(100 << 20, "memory"))
-    (found,) = memory_findings(of(home), offline=True)
-    assert reasons(iter([found])) == ["does-not-fit"]
-    assert "100 MiB are left" in found.message
+    for left, told in ((100, "the lightest step"), (1200, "converting it takes")):
+        monkeypatch.setattr(machine, "available_memory", lambda left=left: Available(left << 20, "memory"))
+        (found,) = memory_findings(of(home), offline=True)
+        assert reasons(iter([found])) == ["does-not-fit"]
+        assert told in found.message
     with pytest.raises(CannotCheck):
         list(memory_findings(of(home | {"SIF_AGENT_MODEL": "a/b", "SIF_AGENT_FALLBACK_MODELS": ""}), offline=True))
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from alwrity_checks.errors import CannotCheck
 from alwrity_checks.model import Evidence
-from alwrity_checks.models.available import available_memory
 from alwrity_checks.models.decision import in_bytes
 from alwrity_checks.models.findings import finding
 from alwrity_checks.models.registry import ModelRegistry
@@ -33,8 +32,10 @@ def memory_findings(settings: Settings, *, offline: bool) -> Iterator[Finding]:
     works = Workshop(environment)
     with ModelRegistry(roles(settings), works) as registry:
         role = registry.role(AGENT)
-        available = available_memory().bytes
+        available = works.machine().available.bytes
         needs = {step: works.need(step, role.context) for step in registry.steps(role)}
+        # Having a step may take more than the step does: int4 has to be made first.
+        refused = {step: works.refusal(step, role.context) for step, need in needs.items() if need is not None}
     known = {step: need for step, need in needs.items() if need is not None}
     if not known:
         raise CannotCheck(
@@ -43,9 +44,11 @@ def memory_findings(settings: Settings, *, offline: bool) -> Iterator[Finding]:
         )
     if role.settings:
         yield from _upwards(tuple(needs), known)
-    if min(known.values()) > available:
-        step = min(known, key=lambda one: known[one])
-        told = f"{in_bytes(available)} are left, and the lightest step, {step}, needs {in_bytes(known[step])}"
+    step = min(known, key=lambda one: known[one])
+    why = refused[step]
+    if why is not None and all(refused.values()):
+        needed = f"the lightest step, {step}, needs {in_bytes(known[step])}"
+        told = f"{in_bytes(available)} are left, and {needed if known[step] > available else why.diagnosis}"
         evidence = tuple(Evidence(str(one), in_bytes(need)) for one, need in known.items())
         yield finding("does-not-fit", told, None, evidence, ("alwrity-doctor models plan",))
 
