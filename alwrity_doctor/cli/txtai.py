@@ -105,8 +105,9 @@ def race(  # noqa: PLR0913 - each parameter is an option of the command
         return replace(report, tables=(counts(experiment.played),)) if experiment.played else report
 
     code = deliver(work, outputs)
-    _show(experiment.played, outputs)
+    # The files first: whoever reads the output may stop reading.
     _write(experiment.played, trace, html)
+    _show(experiment.played, outputs)
     raise typer.Exit(code)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -39,6 +41,13 @@ def test_race_shows_and_draws(command: CommandLine, tmp_path: Path) -> None:
     page = (tmp_path / "race.html").read_text()
     assert page.count("<svg") >= 2
     assert "5 of 10 accepted documents lost" in page
+
+
+def test_files_are_there_though_nobody_reads_on(tmp_path: Path) -> None:
+    """`alwrity-doctor txtai race --html F | head -1`: what was asked for as a file is written all the same."""
+    doctor = f"{sys.executable} -m alwrity_doctor {' '.join(QUICK)} --html race.html"
+    subprocess.run(f"{doctor} | head -1", shell=True, cwd=tmp_path, check=True, capture_output=True, timeout=120)  # noqa: S602 - as one types it
+    assert "<svg" in (tmp_path / "race.html").read_text()
 
 
 def test_json_is_the_report_alone(command: CommandLine) -> None:
