@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from alwrity_checks.models.roles import Role
     from alwrity_checks.models.source import SourceScan
     from alwrity_checks.models.workshop import Workshop
+    from alwrity_checks.settings import Settings
 
 __all__ = ["list_models"]
 
@@ -47,13 +48,13 @@ def list_models(
 
     outputs = parse_formats(form)
     checkout = _checkout(backend)
-    _, works, registry = component(env_files(env_file), offline=True)
+    settings, works, registry = component(env_files(env_file), offline=True)
     results: list[CheckResult] = []
     tables: list[Table] = []
 
     async def look() -> None:
         tables.append(_of_registry(registry, works))
-        results.append(_roles_result(registry))
+        results.append(_roles_result(registry, settings))
         if checkout is not None:
             from alwrity_checks.models.source import scan_source
 
@@ -130,9 +131,12 @@ def _shown(registry: ModelRegistry) -> dict[str, str]:
     }
 
 
-def _roles_result(registry: ModelRegistry) -> CheckResult:
+def _roles_result(registry: ModelRegistry, settings: Settings) -> CheckResult:
+    from alwrity_checks.models.check_settings import setting_findings
+
     chains = [fact(role.name, " > ".join(role.models)) for role in registry.roles.values()]
-    return examined("models.roles", "a role has one chain of models", (), chains, f"{len(chains)} roles")
+    title = "the settings of the local models mean what they seem to mean"
+    return examined("models.roles", title, tuple(setting_findings(settings)), chains, f"{len(chains)} roles")
 
 
 def _of_checkout(scan: SourceScan) -> Table:
