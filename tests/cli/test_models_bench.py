@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -207,7 +208,8 @@ def _measuring(pid: int) -> psutil.Process:
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         for child in psutil.Process(pid).children():
-            if any("bench_child" in part for part in child.cmdline()):
-                return child
+            with contextlib.suppress(psutil.Error):  # one that ends meanwhile, as a look at the machine does
+                if any("bench_child" in part for part in child.cmdline()):
+                    return child
         time.sleep(0.02)
     raise AssertionError("no child measures")
