@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["Entry", "Field", "Issue", "Problem", "Span", "Tracker", "check", "load"]
 
 ISSUES: Final = range(1, 7)
+"""Of the catalogue as it was carried over; those that were found later go on from there."""
 SHORT_FIELDS: Final = ("Status", "Severity", "Subsystem", "Confidence", "Rules", "Validation")
 SECTIONS: Final = (
     "Signatures",
@@ -52,12 +53,12 @@ FORMS: Final[Mapping[str, tuple[str, re.Pattern[str]]]] = {
 }
 """Section with a list -> the form of its entries, for a person and for the reader."""
 WORDS: Final[Mapping[str, tuple[str, ...]]] = {
-    "Status": ("open", "cured-here", "no-defect"),
+    "Status": ("open", "cured-here", "fixed", "regressed", "no-defect"),
     "Severity": ("high", "medium", "low"),
     "Confidence": ("high", "medium", "low"),
-    "Signatures": ("catalogue", "source"),
+    "Signatures": ("catalogue", "source", "log"),
     "Hypotheses": ("confirmed", "refuted", "undecided"),
-    "Evidence": ("shown", "source", "measured-outside", "catalogue"),
+    "Evidence": ("shown", "source", "measured-outside", "catalogue", "log"),
 }
 """Field -> the words it or its entries are marked with; the top of `tracker.md` says what each means."""
 PLACEHOLDERS: Final[Mapping[str, str]] = {"none yet": "open", "not needed": "no-defect"}
@@ -279,14 +280,17 @@ def _fields(lines: Sequence[str], start: int, stop: int, problems: list[Problem]
 def _numbers(tracker: Tracker) -> Iterator[Problem]:
     first: dict[int, Issue] = {}
     for issue in tracker.issues:
-        if issue.number not in ISSUES:
-            yield Problem(issue.line, f"no such issue: the catalogue has {ISSUES[0]} to {ISSUES[-1]}")
+        if issue.number < ISSUES.start:
+            yield Problem(issue.line, f"no such issue: they are numbered from {ISSUES.start}")
         elif issue.number in first:
             yield Problem(issue.line, f"issue {issue.number} is there already, at line {first[issue.number].line}")
         first.setdefault(issue.number, issue)
     for number in ISSUES:
         if number not in first:
             yield Problem(len(tracker.lines), f"issue {number} is missing")
+    for number, issue in first.items():
+        if number > ISSUES[-1] and number - 1 not in first:
+            yield Problem(issue.line, f"issue {number} has no issue {number - 1} before it")
 
 
 def _spans(tracker: Tracker, rules: Mapping[str, Rule], commands: Callable[[str], str]) -> Iterator[Problem]:

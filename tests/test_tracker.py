@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from alwrity_checks.catalogue import rules
 from alwrity_checks.errors import ConfigurationError
 from alwrity_doctor.cli import command_line
-from alwrity_doctor.cli.tracker import complaint
+from alwrity_doctor.cli.tracker_commands import complaint
 from alwrity_doctor.tracker import SECTIONS, SHORT_FIELDS, Problem, Tracker, check, load
 
 if TYPE_CHECKING:
@@ -207,7 +207,7 @@ MUTATIONS: Final[Sequence[tuple[str, Callable[[str], str], str, str]]] = [
     # what is done, the change, a text on the line that is to be named, what is said
     ("heading without number", _replaced("## Issue 2: ", "## Issue two: "), "## Issue two", "heading reads"),
     ("issue twice", _replaced("## Issue 3: ", "## Issue 2: "), "## Issue 2: txtai", "issue 2 is there already"),
-    ("unknown issue", _replaced("## Issue 6: ", "## Issue 7: "), "## Issue 7: ", "no such issue"),
+    ("unknown issue", _replaced("## Issue 6: ", "## Issue 0: "), "## Issue 0: ", "no such issue"),
     ("status", _in_issue(2, "`cured-here`", "`closed`"), "`closed`", "Status: 'closed' is none of open,"),
     ("severity", _in_issue(2, "`high`", "`huge`"), "`huge`", "Severity: 'huge' is none of high,"),
     (
@@ -499,7 +499,10 @@ def test_check_names_file_and_line(tmp_path: Path) -> None:
     result = _run("check", "--file", str(copy))
     assert result.returncode == 1
     where = f"{copy}:{_line(text, '`harmless`')}: "
-    assert f"{where}Status: 'harmless' is none of open, cured-here, no-defect" in result.stdout.splitlines()
+    assert (
+        f"{where}Status: 'harmless' is none of open, cured-here, fixed, regressed, no-defect"
+        in result.stdout.splitlines()
+    )
     document = json.loads(_run("check", "--file", str(copy), "--format", "json").stdout)
     assert [f"{copy}:{problem['line']}: {problem['message']}" for problem in document["problems"]] == (
         result.stdout.splitlines()

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import json
-import os.path
-import shlex
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
-from typer.core import TyperGroup
 
-from alwrity_checks.errors import ConfigurationError
-from alwrity_checks.model import ExitCode
-from alwrity_doctor.tracker import FORMS, SECTIONS, SHORT_FIELDS, Issue, Tracker, check, load
+from alwrity_checks.exit_code import ExitCode
+from alwrity_doctor.cli.tracker_commands import complaint
+from alwrity_doctor.cli.tracker_file import FileOption, load_tracker
+from alwrity_doctor.cli.tracker_record import record
+from alwrity_doctor.tracker import FORMS, SECTIONS, SHORT_FIELDS, Issue, check
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
 SCHEMA: Final = "alwrity-doctor/tracker/1"
 _COLUMNS: Final = ("Status", "Severity", "Subsystem", "Title", "Validation")
 
 app = typer.Typer(help="The catalogue of issues: what is known, and which command shows it.", no_args_is_help=True)
+app.command("record")(record)
 
 
 class _Format(StrEnum):
@@ -36,19 +35,13 @@ class _CheckFormat(StrEnum):
     JSON = "json"
 
 
-_File = Annotated[
-    Path | None,
-    typer.Option("--file", help="The tracker. Default: tracker.md here, or above up to the repository's root."),
-]
-
-
 @app.command("list")
 def list_issues(
-    file: _File = None,
+    file: FileOption = None,
     form: Annotated[_Format, typer.Option("--format", help="How to write the list.")] = _Format.TEXT,
 ) -> None:
     """List the issues, one line each."""
-    tracker = _load(file)
+    tracker = load_tracker(file)
     if form is _Format.JSON:
         _echo_json({"issues": [{"number": i.number, **_row(i), "line": i.line} for i in tracker.issues]})
         return
@@ -65,11 +58,11 @@ def list_issues(
 @app.command("show")
 def show_issue(
     number: Annotated[int, typer.Argument(metavar="N", help="The issue's number.")],
-    file: _File = None,
+    file: FileOption = None,
     form: Annotated[_Format, typer.Option("--format", help="How to write the issue.")] = _Format.TEXT,
 ) -> None:
     """Show everything that is known of one issue."""
-    tracker = _load(file)
+    tracker = load_tracker(file)
     issue = tracker.issue(number)
     if form is _Format.JSON:
         _echo_json({"issue": _document(issue)})
@@ -82,15 +75,16 @@ def show_issue(
 @app.command("check")
 def check_tracker(
     context: typer.Context,
-    file: _File = None,
+    file: FileOption = None,
     form: Annotated[_CheckFormat, typer.Option("--format", help="How to write the problems.")] = _CheckFormat.TEXT,
 ) -> None:
     """Say what is wrong with the catalogue: its form, its words, and codes and commands that do not exist."""
     from alwrity_checks.catalogue import rules
+    from alwrity_doctor.tracker_records import contradictions
 
-    tracker = _load(file)
+    tracker = load_tracker(file)
     program = context.find_root().command
-    problems = check(tracker, rules(), lambda line: complaint(program, line))
+    problems = check(tracker, rules(), lambda line: complaint(program, line)) + contradictions(tracker)
     if form is _CheckFormat.JSON:
         found = [{"line": problem.line, "message": problem.message} for problem in problems]
         _echo_json({"file": str(tracker.path), "problems": found})
@@ -99,69 +93,6 @@ def check_tracker(
         typer.echo("\n".join(lines) or f"{tracker.path}: {len(tracker.issues)} issues, no problem")
     if problems:
         raise typer.Exit(ExitCode.FINDING)
-
-
-def complaint(program: Any, command_line: str) -> str:  # noqa: ANN401 - typer carries its own copy of click's types
-    """Say what keeps `command_line` from being a command of `program`, typer's root command; nothing if it is one.
-
-    Names of commands and options are looked up and arguments counted; the values are not judged, so that a
-    placeholder like `FILE` may stand for one.
-    """
-    try:
-        path, *words = shlex.split(command_line)
-    except ValueError as error:
-        return f"not a command line: {error}"
-    command, context = program, typer.Context(program, info_name=path, **program.context_settings)
-    while isinstance(command, TyperGroup) and words and not words[0].startswith("-"):
-        found = command.get_command(context, words[0])
-        if found is None:
-            return f"{path} has no command {words[0]}"
-        path = f"{path} {words.pop(0)}"
-        command, context = found, typer.Context(found, parent=context, info_name=path)
-    if isinstance(command, TyperGroup) and not words:
-        return f"{path} is a group: name one of its commands"
-    return _misused(command.get_params(context), words, path)
-
-
-def _misused(parameters: Sequence[Any], words: Sequence[str], path: str) -> str:
-    options = {name: p for p in parameters if p.param_type_name == "option" for name in (*p.opts, *p.secondary_opts)}
-    arguments = [p for p in parameters if p.param_type_name == "argument"]
-    values = 0
-    rest = iter(words)
-    for word in rest:
-        name, has_value, _ = word.partition("=")
-        if word == "--":
-            values += len(list(rest))
-        elif not word.startswith("-") or word == "-":
-            values += 1
-        elif name not in options:
-            return f"{path} has no option {name}"
-        elif not (has_value or options[name].is_flag or next(rest, None) is not None):
-            return f"{name} needs a value"
-    if values < sum(p.required for p in arguments) and not {"-h", "--help"} & {*words}:
-        return f"{path} needs {' and '.join(p.human_readable_name for p in arguments if p.required)}"
-    if values > len(arguments) and not any(p.nargs < 0 for p in arguments):
-        return f"{path} takes {len(arguments)} arguments, not {values}"
-    return ""
-
-
-def _load(file: Path | None) -> Tracker:
-    return load(_nearest() if file is None else file)
-
-
-def _nearest() -> Path:
-    try:
-        here = Path.cwd()
-        for folder in (here, *here.parents):
-            if (folder / "tracker.md").is_file():
-                return Path(os.path.relpath(folder / "tracker.md", here))
-            if (folder / ".git").exists():
-                break
-    except OSError as error:
-        raise ConfigurationError(f"tracker.md cannot be looked for: {error.strerror}", "name it with --file") from error
-    raise ConfigurationError(
-        "there is no tracker.md here, nor above up to the repository's root", "name the tracker with --file"
-    )
 
 
 def _row(issue: Issue) -> dict[str, str]:
