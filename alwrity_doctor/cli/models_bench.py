@@ -52,6 +52,9 @@ def bench(  # noqa: PLR0913 - each parameter is an option of the command
         bool,
         typer.Option("--synthetic", help="Measure random weights of the model's exact shape: nothing is downloaded."),
     ] = False,
+    pull: Annotated[
+        bool, typer.Option("--pull", help="Download first what is not on this machine, and measure that, too.")
+    ] = False,
     runtime: Annotated[
         list[Carrier] | None,
         typer.Option("--runtime", help="Only this runtime; may be repeated.  [default: those that are installed]"),
@@ -99,7 +102,8 @@ def bench(  # noqa: PLR0913 - each parameter is an option of the command
     """Measure memory and speed of each model in each runtime and precision, each in a process of its own.
 
     Peaks are the kernel's. Beside the tokens per second stands what the memory's bandwidth would allow. A model that
-    is killed for its memory is a result. Nothing is downloaded; a conversion to int4 takes minutes the first time.
+    is killed for its memory is a result. Nothing is downloaded without --pull; a conversion to int4 takes minutes the
+    first time.
     """
     from alwrity_checks.model import Severity
     from alwrity_checks.models.bench_figures import Workload
@@ -113,11 +117,14 @@ def bench(  # noqa: PLR0913 - each parameter is an option of the command
     before = None if baseline is None else _read(baseline)
     if keep is not None and not synthetic:
         raise ConfigurationError("--keep is for synthetic models", "add --synthetic, or drop --keep")
+    if pull and synthetic:
+        raise ConfigurationError("--pull is for real models", "drop --pull or --synthetic")
     workload = Workload(prompt_tokens, new_tokens, repetitions, warmup, threads, schemas)
     names, cache = _models(model, env_files(env_file))
     run = _Run(
         names, tuple(dict.fromkeys(runtime or _installed())), tuple(dict.fromkeys(dtype or ())), workload, cache, anyway
     )
+    run.pulling = env_files(env_file) if pull else None
     results: list[CheckResult] = []
     done: list[Bench] = []
 
@@ -193,6 +200,8 @@ class _Run:
     workload: Workload
     cache: Path
     anyway: bool
+    pulling: Sequence[Path] | None = None
+    """The .env files that may name the hub from which what is not here is downloaded; None: nothing is."""
     home: Path | None = None
     """Where synthetic models are put; None: real ones are measured."""
     found: tuple[Source, ...] = ()
@@ -200,8 +209,12 @@ class _Run:
     def prepare(self) -> None:
         """See that there is something to measure, before anything runs. Raises ModelError, ConfigurationError."""
         from alwrity_checks.models.bench_run import check_synthetic, find_source
+        from alwrity_checks.models.roles import checked_name
 
-        if self.home is None:
+        if self.pulling is not None:
+            for name in self.names:
+                checked_name(name)
+        elif self.home is None:
             self.found = tuple(find_source(name, synthetic=None, cache=self.cache) for name in self.names)
         else:
             for name in self.names:
@@ -249,7 +262,7 @@ class _Run:
         from alwrity_checks.models.bench_run import cases_of, find_source, run_bench
         from alwrity_doctor import __version__
 
-        found = list(self.found)
+        found = list(self.found) if self.pulling is None else self._pulled(self.pulling, stop, say)
         for name in self.names if self.home is not None else ():
             if stop.is_set():
                 raise Stopped
@@ -266,6 +279,18 @@ class _Run:
             notify=say,
             finished=finished,
         )
+
+    def _pulled(self, files: Sequence[Path], stop: threading.Event, say: Callable[[str], None]) -> list[Source]:
+        from alwrity_checks.models.bench_run import pulled_source
+
+        _, works, registry = component(files, offline=False)
+
+        def fetch(model: str, told: Callable[[int, int], None]) -> Path:
+            say(f"downloading {model}")
+            return works.download(model, progress=told, stop=stop)
+
+        with registry:
+            return [pulled_source(name, fetch, self.cache) for name in self.names]
 
 
 def _write(bench: Bench, save: Path | None, html: Path | None, csv: Path | None) -> None:

@@ -106,6 +106,9 @@ def _speed(bench: Bench) -> Table:
         "reached",
         "CPU s",
     )
+    pulled = any(one.download for one in bench.results)
+    if pulled:
+        columns += ("download s",)
     if bench.workload.schemas:
         columns += ("JSON",)
     rates = [one.bandwidth or bench.surroundings.bandwidth for one in bench.results]
@@ -134,6 +137,8 @@ def _speed(bench: Bench) -> Table:
             "" if fraction is None else f"{fraction:.0%}",
             f"{one.cpu_seconds:.1f}",
         )
+        if pulled:
+            row += ("here already" if one.download is None else f"{one.download.seconds:.1f}",)
         if bench.workload.schemas:
             row += ("" if one.json_valid is None else f"{one.json_valid} of {bench.workload.schemas}",)
         rows.append(row)
@@ -225,7 +230,7 @@ def comma_separated(bench: Bench) -> str:
         *("time_to_first_token", "time_to_first_token_least", "time_to_first_token_most", "prefill_tokens_per_second"),
         *("tokens_per_second", "tokens_per_second_least", "tokens_per_second_most", "limit_tokens_per_second"),
         *("fraction_of_limit", "anonymous_after_load", "file_backed_after_load", "resident_after_release"),
-        *("json_valid", "json_asked", "failure"),
+        *("json_valid", "json_asked", "download_seconds", "download_bytes", "conversion_seconds", "failure"),
     )
     writer.writerow(heads)
     for one in bench.results:
@@ -241,7 +246,9 @@ def comma_separated(bench: Bench) -> str:
                 *(decode and decode.median, decode and decode.least, decode and decode.most, bench.limit(one)),
                 *(bench.fraction(one), loading and loading.after.anonymous, loading and loading.after.file_backed),
                 released and released.after.resident,
-                *(one.json_valid, bench.workload.schemas, one.failure.diagnosis if one.failure else ""),
+                *(one.json_valid, bench.workload.schemas, one.download and one.download.seconds),
+                *(one.download and one.download.bytes, one.prepared_seconds),
+                one.failure.diagnosis if one.failure else "",
             )
         )
     return file.getvalue()

@@ -19,10 +19,12 @@ import pytest
 from alwrity_checks.models import bench_run
 from alwrity_checks.models.bench_carrier import Carrier
 from alwrity_checks.models.bench_figures import SCHEMA, Bench, Failure, Result, Surroundings
+from alwrity_checks.models.loopback_hub import LoopbackHub
 from alwrity_checks.models.steps import Precision
 from tests.support.command_line import COMMAND, environment
 from tests.support.in_process import CommandLine
 from tests.support.models_bench import bench, result, usage
+from tests.support.models_cli import tiny
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -74,6 +76,26 @@ def test_a_real_run_writes_everything(doctor: CommandLine, tmp_path: Path) -> No
     assert int(row["resident_after_release"]) > 0
     assert "<svg" in (tmp_path / "b.html").read_text()
     assert not {path.name for path in tmp_path.iterdir()} - {"b.json", "b.html", "b.csv", "hub", "cache"}
+
+
+def test_a_download_is_measured_before_the_load(doctor: CommandLine, tmp_path: Path) -> None:
+    """With --pull a model that is not here comes from the hub; its seconds stand beside those of the load."""
+    checkpoint = tiny(tmp_path / "published")
+    asked = (*_BENCH, "acme/tiny", "--pull", "--runtime", "transformers", *_QUICK, "--format", "json")
+    with LoopbackHub({"acme/tiny": checkpoint}) as hub:
+        cache = str(tmp_path / "hub")
+        done = doctor(*asked, "--save", "first.json", HF_ENDPOINT=hub.endpoint, HF_HUB_CACHE=cache)
+        again = doctor(*asked, "--save", "second.json", HF_ENDPOINT=hub.endpoint, HF_HUB_CACHE=cache)
+    assert done.code == 0, done.err
+    (first,) = Bench.from_json((tmp_path / "first.json").read_text()).results
+    assert first.download is not None
+    snapshot = next((tmp_path / "hub/models--acme--tiny/snapshots").iterdir())
+    assert first.download.bytes == sum(file.stat().st_size for file in snapshot.iterdir())
+    speed = done.document["tables"][0]
+    assert float(speed["rows"][0][speed["columns"].index("download s")]) >= 0
+    (second,) = Bench.from_json((tmp_path / "second.json").read_text()).results
+    assert second.download is None, "it was here by then"
+    assert "download s" not in again.document["tables"][0]["columns"]
 
 
 def test_a_directory_is_measured_where_it_is(doctor: CommandLine, tmp_path: Path) -> None:
@@ -136,6 +158,7 @@ def test_it_used_to_be_lighter(doctor: CommandLine, measured: Callable[..., None
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        (("tiny", "--synthetic", "--pull"), "--pull is for real models"),
         (("Qwen/Qwen2.5-0.5B-Instruct",), "models pull"),
         ((" Qwen/Qwen2.5-0.5B-Instruct ",), "models pull Qwen/Qwen2.5-0.5B-Instruct;"),
         ((".",), "copy all of its files"),

@@ -23,6 +23,7 @@ __all__ = [
     "Answer",
     "Bench",
     "Case",
+    "Download",
     "Failure",
     "Mark",
     "Result",
@@ -138,6 +139,15 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class Download:
+    """What it took to have the model on this machine."""
+
+    seconds: float
+    bytes: int
+    """Of all files that are needed, whether they came now or in an earlier try that was interrupted."""
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """What one case came to, in a process of its own."""
 
@@ -152,6 +162,8 @@ class Result:
     samples: tuple[Sample, ...] = ()
     marks: tuple[Mark, ...] = ()
     failure: Failure | None = None
+    download: Download | None = None
+    """None where the model was on this machine already."""
     prepared_seconds: float | None = None
     """For the conversion, where one was needed and not there yet."""
     read_per_token: int | None = None
@@ -291,6 +303,7 @@ def usage_of(told: Mapping[str, Any]) -> Usage:
 def result_of(told: Mapping[str, Any]) -> Result:
     """Return a result from JSON. Raises KeyError, TypeError, ValueError."""
     case, first, failure = told["case"], told["first"], told["failure"]
+    download = told.get("download")  # the first documents had none
     return Result(
         case=Case(str(case["model"]), Carrier(case["carrier"]), Precision(case["precision"])),
         usages=tuple(usage_of(one) for one in told["usages"]),
@@ -301,6 +314,7 @@ def result_of(told: Mapping[str, Any]) -> Result:
         samples=tuple(Sample(**one) for one in told["samples"]),
         marks=tuple(Mark(**one) for one in told["marks"]),
         failure=None if failure is None else Failure(**failure),
+        download=None if download is None else Download(**download),
         prepared_seconds=told["prepared_seconds"],
         read_per_token=told["read_per_token"],
         bandwidth=told["bandwidth"],

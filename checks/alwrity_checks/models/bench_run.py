@@ -14,7 +14,7 @@ from typing import Final
 from alwrity_checks.errors import DoctorError, MissingExtra
 from alwrity_checks.models.bench import Stopped, run_case
 from alwrity_checks.models.bench_carrier import Carrier
-from alwrity_checks.models.bench_figures import Bench, Case, Failure, Result, Surroundings, Workload
+from alwrity_checks.models.bench_figures import Bench, Case, Download, Failure, Result, Surroundings, Workload
 from alwrity_checks.models.bench_limit import bandwidth, read_per_token
 from alwrity_checks.models.errors import LoadFailed, ModelError, ModelUnavailable
 from alwrity_checks.models.processor import processor_name, usable_threads
@@ -28,6 +28,7 @@ __all__ = [
     "cases_of",
     "check_synthetic",
     "find_source",
+    "pulled_source",
     "run_bench",
     "surroundings",
     "too_large",
@@ -45,6 +46,8 @@ class Source:
     directory: Path
     precision: Precision
     """Of the checkpoint."""
+    download: Download | None = None
+    """What it took to fetch it; None where it was here."""
 
 
 def find_source(model: str, *, synthetic: Path | None, cache: Path | None = None) -> Source:
@@ -79,6 +82,27 @@ def find_source(model: str, *, synthetic: Path | None, cache: Path | None = None
     if (directory / "genai_config.json").is_file():
         return Source(model, directory, Precision.INT4)
     return Source(model, directory, weights_in(directory).precision or Precision.FLOAT32)
+
+
+def pulled_source(model: str, fetch: Callable[[str, Callable[[int, int], None]], Path], cache: Path) -> Source:
+    """Return the checkpoint of a model, downloaded by `fetch` if it is not here; that it was is told, and how long.
+
+    Blocks for as long as it takes. Raises ModelError, as `fetch` does.
+    """
+    from alwrity_checks.models.cache import cached_snapshot
+    from alwrity_checks.models.roles import checked_name
+
+    if Path(checked_name(model)).is_dir() or cached_snapshot(model, cache) is not None:
+        return find_source(model, synthetic=None, cache=cache)
+    total, began = 0, time.monotonic()
+
+    def count(_done: int, size: int) -> None:
+        nonlocal total
+        total = size
+
+    fetch(model, count)
+    took = Download(time.monotonic() - began, total)
+    return replace(find_source(model, synthetic=None, cache=cache), download=took)
 
 
 def check_synthetic(model: str) -> None:
@@ -214,6 +238,7 @@ def _one(  # noqa: PLR0913, PLR0917 - those of run_bench
     result = run_case(case, directory, workload, stop=stop, notify=lambda phase: say(f"{case}: {phase}"))
     return replace(
         result,
+        download=source.download,
         prepared_seconds=seconds,
         read_per_token=read_per_token(case.carrier, case.precision, directory),
         bandwidth=bandwidth() if result.answers else None,
