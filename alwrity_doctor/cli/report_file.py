@@ -1,0 +1,42 @@
+"""A report from a file, as a command that reads one is given it."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Final
+
+from alwrity_checks.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from alwrity_checks.model import Report
+
+__all__ = ["read_report"]
+
+_LARGEST: Final = 64 << 20
+_REMEDY: Final = "name a file that --format json wrote"
+
+
+def read_report(path: Path) -> Report:
+    """Return the report in `path`, `-` for standard input. Raises ConfigurationError for anything that is none."""
+    from alwrity_doctor.report.json import load
+
+    try:
+        if str(path) == "-":
+            if sys.stdin is None:
+                raise ConfigurationError("standard input is closed", _REMEDY)
+            data = sys.stdin.buffer.read(_LARGEST + 1)
+        else:
+            with path.open("rb") as file:
+                data = file.read(_LARGEST + 1)
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror}", _REMEDY) from error
+    if len(data) > _LARGEST:
+        raise ConfigurationError(f"{path} is larger than 64 MiB", _REMEDY)
+    try:
+        return load(data.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{path} is not UTF-8 text", _REMEDY) from error
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{path}: {error.diagnosis}", error.remedy) from error
