@@ -1,6 +1,6 @@
 """The renderers: each format is a pure function of a `Report`, in a file of its own.
 
-They read no clock, no environment and no file; what they return ends with a newline and can be encoded as UTF-8.
+They read no clock, no environment and no file but their own parts; what they return ends with a newline and can be encoded as UTF-8.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ FORMATS: Final[Mapping[str, str]] = MappingProxyType(
         "sarif": "alwrity_doctor.report.sarif",
         "markdown": "alwrity_doctor.report.markdown",
         "github": "alwrity_doctor.report.github",
+        "html": "alwrity_doctor.report.html",
     }
 )
 """Format -> the module whose `render(report)` writes it; imported only when asked for."""
