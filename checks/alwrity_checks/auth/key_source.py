@@ -129,6 +129,17 @@ class RemoteKeys:
         """The set as last fetched; None before the first success."""
         return self._snapshot.keys if self._snapshot else None
 
+    @property
+    def age(self) -> float | None:
+        """Seconds since the fetch that brought the known set was begun; None before the first success."""
+        snapshot = self._snapshot
+        return None if snapshot is None else self._clock() - snapshot.at
+
+    @property
+    def failure(self) -> FetchFailed | None:
+        """Why the last fetch failed; None after a success, and before the first fetch."""
+        return self._failure if self._failures else None
+
     def lookup(self, kid: str | None) -> Keys | Future[None]:
         """Return the keys at once where that is right, else a future to wait for before `settle`."""
         if not kid:

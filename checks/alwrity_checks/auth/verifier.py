@@ -72,6 +72,11 @@ class ClerkTokenVerifier:
         """What a token must say; fixed, because verified tokens are remembered by it."""
         return self._policy
 
+    @property
+    def keys(self) -> KeySource:
+        """Where the keys come from, for a health check: it asks and changes nothing."""
+        return self._keys
+
     def _renew_lock(self) -> None:
         self._cache_lock = threading.Lock()
 

@@ -111,6 +111,15 @@ class StructuredGenerator:
         """What is asked, in order; another chain needs another generator."""
         return self._chain
 
+    def held_off(self) -> Mapping[str, str]:
+        """Return the deployments that are not asked for now, each with the cause of its last failure."""
+        now = self._clock()
+        return {
+            str(link.deployment): str(breaker.because.cause) if breaker.because else "asked to wait"
+            for link, breaker in self._breakers.items()
+            if not breaker.closed(now)
+        }
+
     async def generate(
         self,
         prompt: str | Sequence[Message],
