@@ -12,7 +12,7 @@ OTHER_OPENAI_DIR := $(abspath $(VENV))/openai-2
 # Many tests wait for a server or a child more than they calculate.
 WORKERS ?= 3
 
-.PHONY: doctor test soak lint types docs bench-auth bench-hf bench-txtai bench-models format clean
+.PHONY: doctor test soak lint types docs bench-auth bench-hf bench-txtai bench-models bench-scan bench-triage format clean
 
 doctor: $(VENV)/.installed  ## reproduce the catalogued faults and show that the components have none, offline
 	$(BIN)/alwrity-doctor reproduce
@@ -50,6 +50,13 @@ bench-txtai: $(VENV)/.installed-test  ## measure the semantic index beside its p
 # The peers are no dependencies: MODELS_PEERS names a directory made by pip install --target DIR, see benchmarks/models.py
 bench-models: $(VENV)/.installed-test  ## measure local models, their plan and their start beside their peers
 	$(BIN)/python -m benchmarks.models
+
+bench-scan: $(VENV)/.installed-test  ## measure the scan of a checkout beside its peers
+	$(BIN)/python -m benchmarks.scan
+
+# Drain3 and ripgrep are no dependencies, see benchmarks/triage.py
+bench-triage: $(VENV)/.installed-test  ## measure the triage of a log beside its peers
+	$(BIN)/python -m benchmarks.triage
 
 format: $(VENV)/.installed-test
 	$(BIN)/ruff check --fix .

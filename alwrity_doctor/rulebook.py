@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from alwrity_checks.catalogue import rules
+from alwrity_doctor.report.phrases import of_issue
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -26,7 +27,7 @@ def sections(rule: Rule) -> Mapping[str, str]:
     """Return what is to be said about `rule`, heading -> text, in the order in which one asks."""
     return {
         "What": f"What has to hold: {rule.title}. "
-        f"A finding against it is {_SEVERITIES[rule.severity]} of issue {rule.issue}.",
+        f"A finding against it is {_SEVERITIES[rule.severity]} of {of_issue(rule)}.",
         "Why": rule.explanation,
         "Reproduce": rule.reproduction,
         "Fix": rule.remedy,

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from alwrity_checks.model import Report
 
-__all__ = ["FILE_NAME", "Suppression", "apply", "load", "unmatched"]
+__all__ = ["FILE_NAME", "Suppression", "apply", "configured", "load", "unmatched"]
 
 FILE_NAME: Final = "alwrity-doctor.toml"
 _REQUIRED: Final = {"rule": str, "reason": str, "expires": date}
@@ -55,6 +55,22 @@ class Suppression:
     def has_lapsed(self, now: datetime) -> bool:
         """Say whether the last day is over."""
         return now.astimezone(UTC).date() > self.expires
+
+
+def configured(path: Path | None) -> tuple[Suppression, ...]:
+    """Return the accepted findings of the file at `path`, or of the one in the working directory if there is one.
+
+    Raises ConfigurationError as `load` does.
+    """
+    from pathlib import Path
+
+    from alwrity_checks.catalogue import rules
+
+    if path is None:
+        path = Path(FILE_NAME)
+        if not path.is_file():
+            return ()
+    return load(path, rules().keys())
 
 
 def load(path: Path, known: Collection[str]) -> tuple[Suppression, ...]:

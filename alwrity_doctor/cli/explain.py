@@ -12,6 +12,7 @@ import typer
 
 from alwrity_checks.catalogue import reasons, rules
 from alwrity_checks.errors import ConfigurationError
+from alwrity_doctor.report.phrases import of_issue
 from alwrity_doctor.rulebook import is_command, page, sections
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def _list(chosen: Iterable[Rule], bullet: str) -> str:
 
 
 def _text(rule: Rule) -> str:
-    lines = [f"{rule.code}  {rule.title}", f"issue {rule.issue}, severity {rule.severity}"]
+    lines = [f"{rule.code}  {rule.title}", f"{of_issue(rule)}, severity {rule.severity}"]
     for heading, text in sections(rule).items():
         lines += ["", heading, _indented(text)]
     return "\n".join(lines) + "\n"

@@ -18,7 +18,7 @@ from alwrity_doctor.cli.output import (
     parse_formats,
 )
 from alwrity_doctor.cli.process import say
-from alwrity_doctor.suppressions import FILE_NAME, Suppression, load, unmatched
+from alwrity_doctor.suppressions import FILE_NAME, Suppression, configured, unmatched
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -38,8 +38,15 @@ def gate(  # noqa: PLR0913 - each parameter is an option of the command
     backend: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR", help="The root of your checkout; its .env files are read.", exists=True, file_okay=False
+            metavar="DIR",
+            help="The root of your checkout: its .env files are read, its source is scanned.",
+            exists=True,
+            file_okay=False,
         ),
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option("--since", metavar="REV", help="Of the source only what was introduced since REV; see scan."),
     ] = None,
     env_file: EnvFileOption = None,
     offline: OfflineOption = False,
@@ -58,11 +65,13 @@ def gate(  # noqa: PLR0913 - each parameter is an option of the command
     from alwrity_doctor.selection import choose
 
     outputs = parse_formats(form)
+    if since is not None:
+        _check_revision(backend, since)
     chosen = choose(discover(), checks or (), issue or ())
     if listed:
         typer.echo(_listing(chosen))
         return
-    suppressions = _suppressions(config)
+    suppressions = configured(config)
 
     async def once(observers: Sequence[Observer]) -> Report:
         from alwrity_checks.model import Context
@@ -71,7 +80,7 @@ def gate(  # noqa: PLR0913 - each parameter is an option of the command
 
         # Read anew for each run: what is waited for may be a setting.
         settings = Settings.load(env_files=env_files(env_file, backend or Path()))
-        context = Context(settings, offline=offline, backend=str(backend) if backend else None)
+        context = Context(settings, offline=offline, backend=str(backend) if backend else None, since=since)
         return await run_checks(
             chosen, context, observers=observers, suppressions=suppressions, fail_on=fail_on.severity
         )
@@ -86,14 +95,16 @@ def gate(  # noqa: PLR0913 - each parameter is an option of the command
     raise typer.Exit(deliver(work, outputs))
 
 
-def _suppressions(config: Path | None) -> tuple[Suppression, ...]:
-    from alwrity_checks.catalogue import rules
+def _check_revision(backend: Path | None, since: str) -> None:
+    """Raise ConfigurationError where the checkout has no such revision: before the run, not in each of its checks."""
+    from alwrity_checks.backend.checkout import find_checkout
+    from alwrity_checks.backend.files import repository_root
+    from alwrity_checks.backend.since import merge_base
+    from alwrity_checks.errors import ConfigurationError
 
-    if config is None:
-        config = Path(FILE_NAME)
-        if not config.is_file():
-            return ()
-    return load(config, rules().keys())
+    if backend is None:
+        raise ConfigurationError("--since needs a checkout", "name it: --backend DIR")
+    merge_base(repository_root(find_checkout(backend)), since)
 
 
 def _tell_unmatched(suppressions: Collection[Suppression], report: Report) -> None:

@@ -1,6 +1,7 @@
 """The renderers: each format is a pure function of a `Report`, in a file of its own.
 
-They read no clock, no environment and no file but their own parts; what they return ends with a newline and can be encoded as UTF-8.
+They read no clock, no environment and no file but their own parts; what they return ends with a newline and can be
+encoded as UTF-8.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from types import MappingProxyType, UnionType
 from typing import Any, Final, get_args, get_origin, get_type_hints
 
 from alwrity_checks.errors import ConfigurationError
-from alwrity_checks.model import SCHEMA, Report
+from alwrity_checks.model import SCHEMA, Finding, Report
 from alwrity_doctor.report.phrases import utc
 
 __all__ = ["load", "render"]
@@ -37,8 +37,10 @@ _SCALARS: Final[Mapping[object, Callable[[Any], object]]] = MappingProxyType(
 )
 
 
-_ADDED: Final[Mapping[str, object]] = MappingProxyType({"tables": []})
+_ADDED: Final[Mapping[str, object]] = MappingProxyType({"tables": [], "summary": ""})
 """Fields that the first reports of this schema did not have yet, and what their absence means."""
+_ADDED_BELOW: Final = frozenset({(Finding, "identity")})
+"""The same, of what a report is made of: their absence means their default."""
 
 
 def render(report: Report) -> str:
@@ -106,7 +108,8 @@ def _encoded_leaf(value: object) -> object:
 def _decoded(hint: Any, value: Any) -> Any:  # noqa: ANN401 - what JSON holds, and what a hint denotes, is seen only here
     if is_dataclass(hint) and isinstance(hint, type):
         hints = get_type_hints(hint)
-        return hint(**{field.name: _decoded(hints[field.name], value[field.name]) for field in fields(hint)})
+        given = [field.name for field in fields(hint) if field.name in value or (hint, field.name) not in _ADDED_BELOW]
+        return hint(**{name: _decoded(hints[name], value[name]) for name in given})
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is UnionType:
         return None if value is None else _decoded(arguments[0], value)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from alwrity_checks.model import Verdict
 from alwrity_doctor.report.characters import one_line, visible
+from alwrity_doctor.report.groups import SHOWN, groups
 from alwrity_doctor.report.matrix import by_issue, remarkable
 from alwrity_doctor.report.phrases import (
     cause,
@@ -17,6 +18,7 @@ from alwrity_doctor.report.phrases import (
     findings_title,
     gist,
     headline,
+    of_issue,
     place,
     run_line,
     sighting,
@@ -80,8 +82,8 @@ def _blocks(report: Report) -> Iterator[str]:
         yield _table([*map(prose, table.columns)], [[*map(prose, row)] for row in table.rows])
     if report.findings:
         yield f"## {findings_title(report)}"
-        for number, finding in enumerate(report.findings, start=1):
-            yield from _finding(number, finding)
+        for number, same in enumerate(groups(report.findings), start=1):
+            yield from _finding(number, same[0]) if len(same) == 1 else _findings(number, same)
     if report.suppressed:
         yield "## Suppressed: found, and accepted for now"
         yield "\n".join(_suppressed(one) for one in report.suppressed)
@@ -112,7 +114,7 @@ def _checks(results: Sequence[CheckResult]) -> Iterator[str]:
 
 def _finding(number: int, finding: Finding) -> Iterator[str]:
     rule = finding.rule
-    yield f"### {number}. {rule.severity.upper()} {prose(rule.code)} (issue {rule.issue}): {prose(finding.message)}"
+    yield f"### {number}. {rule.severity.upper()} {prose(rule.code)} ({of_issue(rule)}): {prose(finding.message)}"
     facts = [f"- expected: {prose(rule.title)}"]
     if finding.location is not None:
         facts.append(f"- where: {code(place(finding.location))}")
@@ -122,6 +124,21 @@ def _finding(number: int, finding: Finding) -> Iterator[str]:
         yield "Seen:\n\n" + fenced("\n".join(fact(one) for one in finding.evidence), "text")
     if finding.commands:
         yield "Run:\n\n" + fenced("\n".join(finding.commands), "sh")
+    yield "Validate:\n\n" + fenced(rule.validation, "sh")
+
+
+def _findings(number: int, same: Sequence[Finding]) -> Iterator[str]:
+    rule = same[0].rule
+    head = f"### {number}. {rule.severity.upper()} {prose(rule.code)} ({of_issue(rule)}): {prose(rule.title)}"
+    yield f"{head}: not so in {len(same)} places"
+    yield f"- remedy: {prose(rule.remedy)}"
+    lines = []
+    for finding in same[:SHOWN]:
+        where = "" if finding.location is None else f"{code(place(finding.location))}: "
+        lines.append(f"- {where}{prose(finding.message)}")
+    if len(same) > SHOWN:
+        lines.append(f"- and {len(same) - SHOWN} more, which `--format json` names")
+    yield "\n".join(lines)
     yield "Validate:\n\n" + fenced(rule.validation, "sh")
 
 

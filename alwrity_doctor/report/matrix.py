@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from alwrity_checks.model import Observation, Outcome, Rule, Target, TargetKind
+from alwrity_checks.model import Evidence, Observation, Outcome, Rule, Target, TargetKind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,10 +56,18 @@ def by_issue(observations: Sequence[Observation]) -> tuple[Matrix, ...]:
 def remarkable(observations: Sequence[Observation]) -> tuple[Observation, ...]:
     """Return what needs telling: a fault in a target that should be free of it, or a scenario without an outcome.
 
-    That a legacy target shows its fault is what it is there for.
+    That a legacy target shows its fault is what it is there for. What all observations of a target have in common, such
+    as the versions that it ran on, stays with the first that is told.
     """
-    return tuple(
-        seen
-        for seen in observations
-        if seen.target.kind is not TargetKind.LEGACY and seen.outcome is not Outcome.ABSENT
-    )
+    everywhere: dict[Target, frozenset[Evidence]] = {}
+    for seen in observations:
+        everywhere[seen.target] = everywhere.get(seen.target, frozenset(seen.evidence)) & frozenset(seen.evidence)
+    told: list[Observation] = []
+    known: set[Target] = set()
+    for seen in observations:
+        if seen.target.kind is TargetKind.LEGACY or seen.outcome is Outcome.ABSENT:
+            continue
+        common = everywhere[seen.target] if seen.target in known else frozenset()
+        told.append(replace(seen, evidence=tuple(one for one in seen.evidence if one not in common)))
+        known.add(seen.target)
+    return tuple(told)

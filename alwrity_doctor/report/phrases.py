@@ -16,6 +16,7 @@ from alwrity_checks.model import (
     LocationKind,
     Observation,
     Report,
+    Rule,
     Severity,
     Verdict,
 )
@@ -35,6 +36,7 @@ __all__ = [
     "findings_title",
     "gist",
     "headline",
+    "of_issue",
     "place",
     "run_line",
     "sighting",
@@ -70,6 +72,8 @@ _MINUTE: Final = 60
 def headline(report: Report) -> str:
     """Return the verdict in one sentence."""
     verdict, total = report.verdict, len(report.results)
+    if report.summary:
+        return f"{verdict.upper()}: {one_line(report.summary)}"
     count = Counter(result.verdict for result in report.results)[verdict]
     checks = "1 check" if total == 1 else f"{total} checks"
     if verdict is Verdict.SKIP:
@@ -86,6 +90,8 @@ def headline(report: Report) -> str:
 
 def cause(report: Report) -> str:
     """Return what is named beside the verdict: the likeliest cause, and the first check that came to no verdict."""
+    if report.summary:
+        return ""
     found = report.first_cause
     named = f"{one_line(found.rule.code)}: {one_line(found.message)}" if found else ""
     if named and report.verdict is not Verdict.UNKNOWN:
@@ -171,6 +177,11 @@ def gist(result: CheckResult) -> str:
     """Return a result's reason and the codes of its findings, in one line."""
     codes = ", ".join(dict.fromkeys(finding.rule.code for finding in result.findings))
     return one_line("; ".join(filter(None, (result.reason, codes))))
+
+
+def of_issue(rule: Rule) -> str:
+    """Return which entry of the tracker a rule belongs to; a rule of the checkout as a whole belongs to none."""
+    return f"issue {rule.issue}" if rule.issue else "no single issue"
 
 
 def place(location: Location) -> str:

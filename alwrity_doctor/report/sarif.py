@@ -37,6 +37,12 @@ _LEVELS: Final[Mapping[Verdict, str]] = MappingProxyType({Verdict.UNKNOWN: "erro
 _VOLATILE: Final = re.compile(r"…#[0-9a-f]{8}|\d+")
 """What differs between two runs that saw the same fault: a secret's mask, times, counts."""
 
+_ROOT: Final = "%SRCROOT%"
+_MOST_RESULTS: Final = 25_000
+"""Results of a run that code scanning takes; a file with more is refused whole."""
+_LONGEST_DESCRIPTION: Final = 1024
+"""Characters of a rule's description that code scanning takes; the help holds the whole."""
+
 _LINK: Final = re.compile(r"\](?=\()")
 """A plain text message may hold links (section 3.11.6); what a server sent shall not become one."""
 
@@ -45,6 +51,9 @@ def render(report: Report) -> str:
     """Return the report as a SARIF log with one run; observations are in the run's property bag."""
     found: list[tuple[Finding, SuppressedFinding | None]] = [(finding, None) for finding in report.findings]
     found += [(one.finding, one) for one in report.suppressed]
+    left_out = len(found) - _MOST_RESULTS
+    # The gravest come first.
+    found = found[:_MOST_RESULTS]
     rules = {finding.rule.code: finding.rule for finding, _ in found}
     codes = sorted(rules)
     findings = [finding for finding, _ in found]
@@ -64,7 +73,8 @@ def render(report: Report) -> str:
                 "rules": [_rule(rules[code]) for code in codes],
             }
         },
-        "invocations": [_invocation(report)],
+        "invocations": [_invocation(report, left_out)],
+        "originalUriBaseIds": {_ROOT: {"description": {"text": "The root of the repository."}}},
         "results": results,
         "properties": {"observations": [_observation(seen) for seen in report.observations]},
     }
@@ -73,20 +83,25 @@ def render(report: Report) -> str:
 
 
 def _rule(rule: Rule) -> dict[str, object]:
-    remedy, validation = visible(rule.remedy), visible(rule.validation)
+    explanation, remedy, validation = map(visible, (rule.explanation, rule.remedy, rule.validation))
     words = re.findall(r"[A-Za-z0-9]+", rule.title)
     return {
         "id": visible(rule.code),
         "name": "".join(word[0].upper() + word[1:] for word in words) or visible(rule.code),
         "shortDescription": {"text": one_line(rule.title)},
-        "fullDescription": {"text": visible(rule.explanation)},
+        "fullDescription": {"text": _cut(visible(rule.explanation))},
         "help": {
-            "text": f"{remedy}\nValidate: {validation}",
-            "markdown": f"{prose(rule.remedy)}\n\nValidate:\n\n{fenced(validation, 'sh')}\n",
+            "text": f"{explanation}\n\n{remedy}\nValidate: {validation}",
+            "markdown": f"{prose(rule.explanation)}\n\n{prose(rule.remedy)}\n\nValidate:\n\n"
+            f"{fenced(validation, 'sh')}\n",
         },
         "defaultConfiguration": {"level": rule.severity.value},
-        "properties": {"tags": [f"issue-{rule.issue}"]},
+        "properties": {"tags": [f"issue-{rule.issue}"] if rule.issue else []},
     }
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST_DESCRIPTION else f"{text[: _LONGEST_DESCRIPTION - 1]}…"
 
 
 def _result(finding: Finding, index: int, fingerprint: str) -> dict[str, object]:
@@ -116,7 +131,8 @@ def _fingerprints(findings: Iterable[Finding]) -> Iterator[str]:
     for finding in findings:
         where = ("", "") if finding.location is None else (finding.location.kind, finding.location.name)
         identity = "\n".join(map(one_line, (finding.rule.code, *where)))
-        message = _VOLATILE.sub("#", one_line(finding.message))
+        # A finding that says what it is about is told by that: its message may count or list what changes.
+        message = one_line(finding.identity) or _VOLATILE.sub("#", one_line(finding.message))
         digest = hashlib.sha256(f"{identity}\n{message}".encode()).hexdigest()[:32]
         seen[digest] += 1
         yield f"{digest}:{seen[digest]}"
@@ -136,14 +152,14 @@ def _artifact(path: str) -> dict[str, str]:
     path = path.replace("\\", "/").removeprefix("./")
     if re.match(r"/|[A-Za-z]:/", path):
         return {"uri": f"file:///{quote(path.removeprefix('/'), safe='/:', errors='surrogatepass')}"}
-    return {"uri": quote(path, errors="surrogatepass"), "uriBaseId": "%SRCROOT%"}
+    return {"uri": quote(path, errors="surrogatepass"), "uriBaseId": _ROOT}
 
 
 def _suppression(suppressed: SuppressedFinding) -> dict[str, str]:
     return {"kind": "external", "justification": f"{visible(suppressed.reason)} (until {suppressed.expires})"}
 
 
-def _invocation(report: Report) -> dict[str, object]:
+def _invocation(report: Report, left_out: int) -> dict[str, object]:
     verdicts = {result.verdict for result in report.results}
     return {
         "executionSuccessful": Verdict.UNKNOWN not in verdicts and report.verdict is not Verdict.SKIP,
@@ -151,12 +167,21 @@ def _invocation(report: Report) -> dict[str, object]:
         "exitCodeDescription": exit_line(report),
         "startTimeUtc": utc(report.started),
         "endTimeUtc": utc(report.started + report.duration),
-        "toolExecutionNotifications": [_notification(one) for one in report.results if one.verdict in _LEVELS],
+        "toolExecutionNotifications": [
+            *(_notification(one) for one in report.results if one.verdict in _LEVELS),
+            *([_shortened(left_out)] if left_out > 0 else []),
+        ],
         "properties": {
             "verdict": report.verdict.value,
             "environment": {visible(name): visible(value) for name, value in report.environment.items()},
         },
     }
+
+
+def _shortened(left_out: int) -> dict[str, object]:
+    total = _MOST_RESULTS + left_out
+    text = f"{left_out} of {total} results were left out: code scanning takes {_MOST_RESULTS} of a run"
+    return {"level": "warning", "message": {"text": text}}
 
 
 def _notification(result: CheckResult) -> dict[str, object]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from alwrity_checks.model import CheckResult, Finding, Outcome, Report, Severity, Verdict
 from alwrity_doctor.report.characters import one_line
+from alwrity_doctor.report.groups import SHOWN, groups
 from alwrity_doctor.report.matrix import by_issue, remarkable
 from alwrity_doctor.report.page import Page
 from alwrity_doctor.report.phrases import (
@@ -18,6 +19,7 @@ from alwrity_doctor.report.phrases import (
     findings_title,
     gist,
     headline,
+    of_issue,
     place,
     run_line,
     sighting,
@@ -108,21 +110,36 @@ def _findings(page: Page, report: Report) -> None:
     if not report.findings:
         return
     page.heading(findings_title(report))
-    number_width = len(f"{len(report.findings)}.")
+    entries = list(groups(report.findings))
+    number_width = len(f"{len(entries)}.")
     indent = number_width + 2
-    for number, finding in enumerate(report.findings, start=1):
-        rule = finding.rule
+    for number, same in enumerate(entries, start=1):
+        finding, rule = same[0], same[0].rule
         if number > 1:
             page.blank()
         severity = (rule.severity.upper(), _SEVERITIES[rule.severity])
-        said = f" {one_line(rule.code)} (issue {rule.issue}): {one_line(finding.message)}"
+        told = one_line(finding.message) if len(same) == 1 else f"{one_line(rule.title)}: not so in {len(same)} places"
+        said = f" {one_line(rule.code)} ({of_issue(rule)}): {told}"
         page.columns([((f"{number}.",), (severity, said))], first=number_width)
-        page.columns(_fields(finding), indent=indent, first=_LABEL_WIDTH)
-        for label, commands in (("run", finding.commands), ("validate", (rule.validation,))):
+        if len(same) == 1:
+            page.columns(_fields(finding), indent=indent, first=_LABEL_WIDTH)
+        else:
+            _places(page, same, indent)
+        for label, commands in (("run", same[0].commands if len(same) == 1 else ()), ("validate", (rule.validation,))):
             if any(commands):
                 page.line((f"{label}:", "dim"), indent=indent)
             for command in commands:
                 page.verbatim(command, indent=indent + _INDENT)
+
+
+def _places(page: Page, same: Sequence[Finding], indent: int) -> None:
+    """Say where a rule is broken; what it expects and what to do is the same for all."""
+    page.columns([((("remedy", "dim"),), (one_line(same[0].rule.remedy),))], indent=indent, first=_LABEL_WIDTH)
+    for finding in same[:SHOWN]:
+        where = "" if finding.location is None else place(finding.location)
+        page.line((where, "bold"), ": " if where else "", one_line(finding.message), indent=indent + _INDENT)
+    if len(same) > SHOWN:
+        page.line(f"and {len(same) - SHOWN} more, which --format json names", indent=indent + _INDENT)
 
 
 def _fields(finding: Finding) -> Iterator[tuple[tuple[str | Styled, ...], ...]]:

@@ -149,6 +149,8 @@ class Finding:
     """None where there is none (SARIF then gets no fake one)."""
     commands: tuple[str, ...] = ()
     """Commands of the remedy, ready to be copied; none holds a secret."""
+    identity: str = ""
+    """What it is about, in words that stay when lines move and numbers change; where it is empty, the message is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +191,8 @@ class Context:
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
     backend: str | None = None
     """The root of the user's checkout, where one was named."""
+    since: str | None = None
+    """The revision from which on the checkout's changes count; None if everything does."""
 
 
 class Check(Protocol):
@@ -258,7 +262,9 @@ class Target:
     description: str = ""
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.variant}".rstrip()
+        # Whoever reads a table is the one whose backend it is.
+        name = "yours" if self.kind is TargetKind.BACKEND else self.kind
+        return f"{name} {self.variant}".rstrip()
 
 
 class Outcome(StrEnum):
@@ -354,6 +360,8 @@ class Report:
     settings: Mapping[str, str] = field(default_factory=dict)
     """The settings that were looked at: name -> what is effective, redacted, and where it came from."""
     tables: tuple[Table, ...] = ()
+    summary: str = ""
+    """What the run came to, in one sentence; empty where counting the checks says it."""
 
     @property
     def findings(self) -> tuple[Finding, ...]:

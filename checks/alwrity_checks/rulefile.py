@@ -36,7 +36,7 @@ class RuleFile:
 
 
 def load_rules(package: str, issue: int) -> RuleFile:
-    """Read `rules.toml` beside the package's modules."""
+    """Read `rules.toml` beside the package's modules; a group or rule that belongs to another issue says so itself."""
     document = tomllib.loads(files(package).joinpath("rules.toml").read_text("utf-8"))
     rules: list[Rule] = []
     by_reason: dict[str, Rule] = {}
@@ -45,7 +45,7 @@ def load_rules(package: str, issue: int) -> RuleFile:
         for entry in group["rule"]:
             fields = defaults | entry
             reasons = fields.pop("reasons", [])
-            rule = Rule(issue=issue, severity=Severity(fields.pop("severity")), **fields)
+            rule = Rule(**({"issue": issue} | fields | {"severity": Severity(fields["severity"])}))
             rules.append(rule)
             by_reason.update(dict.fromkeys(reasons, rule))
     return RuleFile(tuple(rules), by_reason)

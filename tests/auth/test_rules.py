@@ -94,6 +94,11 @@ PRODUCED_BY = {
     "AUTH084": "tests/auth",
     "AUTH091": "tests/auth",
     "AUTH093": "tests/auth",
+    # Found in a checkout's sources
+    "AUTH100": "tests/auth/test_source.py",
+    "AUTH101": "tests/auth/test_source.py",
+    "AUTH102": "tests/auth/test_source.py",
+    "AUTH103": "tests/auth/test_source.py",
 }
 """Rule code -> the file, or the folder, in which it is produced."""
 

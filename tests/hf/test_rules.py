@@ -18,7 +18,7 @@ from tests.support.in_process import CommandLine
 
 FILE = Path(__file__).parents[2] / "checks/alwrity_checks/hf/rules.toml"
 REASONS = (*(cause for cause in Cause if cause is not Cause.OK), *ConfigurationReason)
-COMMAND = re.compile(r"alwrity-doctor (hf (explain|probe|chain|generate|reproduce)\b|reproduce 2\b|gate\b)")
+COMMAND = re.compile(r"alwrity-doctor (hf (explain|probe|chain|generate|reproduce)\b|reproduce 2\b|gate\b|scan\b)")
 EXPLAINED = [one for one in RULES if one.reproduction.startswith("alwrity-doctor hf explain")]
 
 

@@ -88,6 +88,7 @@ _RUN: Final = _object(
     {
         "tool": _object({"driver": _object({"name": _STRING, "version": _STRING, "rules": _list(_RULE)})}),
         "invocations": _list(_INVOCATION, minItems=1, maxItems=1),
+        "originalUriBaseIds": _object({"%SRCROOT%": _object({"description": _MESSAGE})}),
         "results": _list(_RESULT),
     },
     properties=_BAG,

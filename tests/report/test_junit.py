@@ -124,8 +124,9 @@ def test_a_failure_holds_every_finding_with_its_remedy() -> None:
 )
 def test_an_observation_is_a_case_of_its_target(kind: TargetKind, outcome: Outcome, tag: str) -> None:
     """A fault is a failure only where it should not be."""
-    seen = Observation(ISSUER, Target(kind, "v"), "scenario", outcome, "seen", (Evidence("status", "200"),))
+    target = Target(kind, "v")
+    seen = Observation(ISSUER, target, "scenario", outcome, "seen", (Evidence("status", "200"),))
     case = _parsed(replace(shared_report(), results=(), observations=(seen,))).find(".//testcase")
     assert case is not None
-    assert case.get("classname") == f"{kind} v"
+    assert case.get("classname") == str(target)
     assert case[0].tag == tag

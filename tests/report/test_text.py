@@ -97,7 +97,7 @@ def test_skips_in_a_circle_end() -> None:
 def test_what_was_seen_is_told_of_every_target_that_should_be_free_of_the_fault() -> None:
     """The legacy target's faults are the experiment's purpose; the others' are told in full."""
     output = render(shared_report(), width=200)
-    assert "DEMO001 reproduced on backend, a token of a foreign issuer: accepted <script>" in output
+    assert "DEMO001 reproduced on yours, a token of a foreign issuer: accepted <script>" in output
     assert "DEMO002 unknown on fixed, the key server is down: no port was free" in output
     assert "reproduced on legacy" not in output
 

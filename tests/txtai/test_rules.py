@@ -14,7 +14,7 @@ from alwrity_checks.txtai.rules import BY_REASON, RULES, rule, rule_of
 from alwrity_checks.txtai.scenarios.catalogue import SCENARIOS
 
 ROOT = Path(__file__).parents[2]
-KNOWN_COMMAND = re.compile(r"alwrity-doctor (txtai (race|index|search|status|repair)|gate txtai)\b")
+KNOWN_COMMAND = re.compile(r"alwrity-doctor (txtai (race|index|search|status|repair)|gate txtai|scan)\b")
 
 
 def test_codes_are_unique_and_ordered_words() -> None:
@@ -49,11 +49,14 @@ def test_every_fault_of_an_index_breaks_a_rule(fault: Fault) -> None:
 
 
 def test_every_rule_is_produced() -> None:
-    """A rule is shown by a scenario of the race, or some source gives a reason that breaks it."""
+    """A rule is shown by a scenario of the race or a checkout's source, or something gives a reason that breaks it."""
     sources = [*(ROOT / "checks/alwrity_checks/txtai").rglob("*.py"), *(ROOT / "alwrity_doctor/cli").glob("txtai*.py")]
     text = "".join(path.read_text("utf-8") for path in sources)
     given = {reason(fault) for fault in Fault} | {one for one in BY_REASON if f'"{one}"' in text}
-    produced = {scenario.code for scenario in SCENARIOS} | {rule_of(one).code for one in given}
+    traced = {
+        one.code for one in RULES if one.reproduction.startswith("alwrity-doctor scan") and f'"{one.code}"' in text
+    }
+    produced = {scenario.code for scenario in SCENARIOS} | {rule_of(one).code for one in given} | traced
     assert produced == {one.code for one in RULES}
     assert given == set(BY_REASON)
 

@@ -11,6 +11,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from alwrity_checks.trees.tree import children
+
 __all__ = ["Flow", "Text"]
 
 _Key = tuple[str, str]
@@ -66,7 +68,7 @@ class Flow:
                 yield from (one for one in sources if isinstance(one, Text))
 
     def _bindings(self, node: ast.AST, scope: str) -> None:
-        for child in ast.iter_child_nodes(node):
+        for child in children(node):
             inner = scope
             if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
                 inner = f"{scope}{child.name}@{child.lineno}/"
@@ -78,7 +80,7 @@ class Flow:
             self._bindings(child, inner)
 
     def _walk(self, node: ast.AST, scope: str) -> None:
-        for child in ast.iter_child_nodes(node):
+        for child in children(node):
             inner = scope
             if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
                 inner = f"{scope}{child.name}@{child.lineno}/"

@@ -1,0 +1,1 @@
+"""How the rooms read a syntax tree: walked once, names followed to what they stand for. Nothing is run."""
