@@ -17,6 +17,7 @@ from alwrity_checks.model import (
     Observation,
     Outcome,
     Report,
+    Target,
     TargetKind,
     Verdict,
 )
@@ -57,7 +58,7 @@ class Undriven:
     issue: int
 
     def __str__(self) -> str:
-        return str(TargetKind.BACKEND)
+        return str(Target(TargetKind.BACKEND))
 
 
 class WithBackend:
@@ -89,8 +90,8 @@ async def reproduce(
     """Carry out `experiments`, one target after the other so that none disturbs another's timings, and judge each rule.
 
     A target on which an experiment raises is a result of its own, `unknown`; an experiment without the extra that it
-    needs is one, `skip`. Raises `Interrupted`, with the report of
-    what was observed so far, when it is cancelled.
+    needs is one, `skip`, and only a checkout, which has an environment of its own, is put through it all the same.
+    Raises `Interrupted`, with the report of what was observed so far, when it is cancelled.
     """
     started, clock = datetime.now(UTC), time.monotonic()
     observations: list[Observation] = []
@@ -109,7 +110,10 @@ async def reproduce(
 
     try:
         for experiment in experiments:
+            skipped: CheckResult | None = None
             for target in experiment.targets():
+                if skipped is not None and not _is_checkout(target):
+                    continue  # it needs the extra too; a checkout has an environment of its own
                 name = f"experiment {experiment.issue}: {target}"
                 observer.notify(Event("started", name))
                 clock_of_target = time.monotonic()
@@ -117,10 +121,9 @@ async def reproduce(
                 try:
                     observations.extend(await experiment.run(target, observer))
                 except MissingExtra as error:
-                    skipped = _skipped(f"experiment {experiment.issue}", experiment.issue, error)
-                    broken.append(skipped)
-                    observer.notify(Event("finished", name, result=skipped))
-                    break  # the other targets need it too
+                    if skipped is None:
+                        skipped = result = _skipped(f"experiment {experiment.issue}", experiment.issue, error)
+                        broken.append(skipped)
                 except Exception as error:  # noqa: BLE001 - the other targets go on
                     duration = timedelta(seconds=time.monotonic() - clock_of_target)
                     result = _raised(name, experiment.issue, error, duration)
@@ -129,6 +132,11 @@ async def reproduce(
     except asyncio.CancelledError:
         raise Interrupted(report()) from None
     return report()
+
+
+def _is_checkout(target: object) -> bool:
+    described = getattr(target, "target", None)
+    return isinstance(described, Target) and described.kind is TargetKind.BACKEND
 
 
 def judge(observations: Iterable[Observation]) -> tuple[CheckResult, ...]:
@@ -196,6 +204,7 @@ def _raised(name: str, issue: int, error: Exception, duration: timedelta) -> Che
         f"the experiment of issue {issue} runs to its end",
         issue,
         Verdict.UNKNOWN,
+        error.findings if isinstance(error, CannotCheck) else (),
         reason=reason,
         remedy=remedy,
         # Of what could not be checked the reason says all; where it was noticed says nothing to a user.

@@ -15,7 +15,7 @@ from datetime import date
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from alwrity_checks.model import Outcome, TargetKind, Verdict
+from alwrity_checks.model import Outcome, Target, TargetKind, Verdict
 from alwrity_doctor.tracker import Entry, Issue, Problem, Tracker
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def component_record(command: str, issue: int, report: Report) -> Record:
         for result in report.results
         if result.verdict in {Verdict.UNKNOWN, Verdict.SKIP}
         and result.name not in {one.rule.code for one in report.observations}
-        and not result.name.endswith(f": {TargetKind.BACKEND}")
+        and not result.name.endswith(f": {Target(TargetKind.BACKEND)}")
     ]
     failed = [result.name for result in results if result.verdict is Verdict.FAIL]
     undecided = [result.name for result in results if result.verdict is not Verdict.PASS and result.name not in failed]

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from alwrity_checks.errors import DoctorError, MissingExtra
+from alwrity_checks.errors import CannotCheck, DoctorError, MissingExtra
 from alwrity_checks.model import (
     Evidence,
     ExitCode,
+    Finding,
+    Location,
+    LocationKind,
     Observation,
     Outcome,
     Target,
@@ -94,6 +98,14 @@ def test_rules_are_judged_one_by_one_in_order() -> None:
     assert [(one.name, one.verdict) for one in results] == [("TEST001", Verdict.FAIL), ("TEST002", Verdict.PASS)]
 
 
+@dataclass(frozen=True)
+class _Checkout:
+    target: Target
+
+    def __str__(self) -> str:
+        return str(self.target)
+
+
 class Experiment:
     """An experiment whose targets show what they are told to, or raise it."""
 
@@ -102,13 +114,14 @@ class Experiment:
     def __init__(self, script: dict[Target, Outcome | BaseException]) -> None:
         self._script = script
 
-    def targets(self) -> Sequence[Target]:
-        """Return every target of the script."""
-        return list(self._script)
+    def targets(self) -> Sequence[Any]:
+        """Return every target of the script; a checkout as the rooms describe it."""
+        return [_Checkout(one) if one is BACKEND else one for one in self._script]
 
-    async def run(self, target: Target, observer: Observer) -> Sequence[Observation]:
+    async def run(self, target: Any, observer: Observer) -> Sequence[Observation]:  # noqa: ANN401 - either of two
         """Follow the script."""
         del observer
+        target = target.target if isinstance(target, _Checkout) else target
         step = self._script[target]
         if isinstance(step, BaseException):
             raise step
@@ -163,6 +176,30 @@ def test_missing_extra_skips_the_experiment() -> None:
     assert made.exit_code is ExitCode.UNKNOWN
 
 
+def test_checkout_has_an_environment_of_its_own() -> None:
+    """What is missing beside this program says nothing of a checkout, which is put through the experiment all the same.
+
+    The experiment is skipped once, however many of its own targets need the extra.
+    """
+    missing = MissingExtra("hf", "the experiment")
+    made = report({OLD: missing, NEW: missing, FIXED: missing, BACKEND: SHOWN})
+    assert [(one.name, one.verdict) for one in made.results] == [
+        ("TEST001", Verdict.FAIL),
+        ("experiment 1", Verdict.SKIP),
+    ]
+    assert made.results[0].findings[0].message == "reproduced on yours: it was reproduced"
+
+
+def test_finding_that_hindered_an_experiment_is_shown() -> None:
+    """A file that does not parse is a finding with its line, and what it hindered stays unknown."""
+    location = Location(LocationKind.FILE, "backend/middleware/auth_middleware.py", 3)
+    found = Finding(rule("TEST002"), "it does not parse", location=location)
+    made = report({OLD: SHOWN, FIXED: ABSENT, BACKEND: CannotCheck("it does not parse", "mend it", (found,))})
+    assert [one.verdict for one in made.results] == [Verdict.PASS, Verdict.UNKNOWN]
+    assert made.findings == (found,)
+    assert made.exit_code is ExitCode.UNKNOWN
+
+
 def test_interrupted_experiment_hands_over_what_was_observed() -> None:
     """What was seen before the interruption is judged as far as it goes."""
 
@@ -170,7 +207,7 @@ def test_interrupted_experiment_hands_over_what_was_observed() -> None:
         reached = asyncio.Event()
 
         class Hanging(Experiment):
-            async def run(self, target: Target, observer: Observer) -> Sequence[Observation]:
+            async def run(self, target: Any, observer: Observer) -> Sequence[Observation]:  # noqa: ANN401 - as above
                 if target is FIXED:
                     reached.set()
                     await asyncio.Event().wait()

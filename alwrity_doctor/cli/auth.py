@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from alwrity_doctor.cli.checkout_options import BackendOption, PythonOption, UseEnvOption, with_checkout
 from alwrity_doctor.cli.output import (
     EnvFileOption,
     FailOn,
@@ -158,15 +159,25 @@ def har(  # noqa: PLR0913 - each parameter is an option of the command
 
 
 @app.command()
-def reproduce(form: FormatOption = None) -> None:
-    """Put the legacy middleware, in its historical states, and the component through the same scenarios."""
+def reproduce(
+    *,
+    backend: BackendOption = None,
+    python: PythonOption = None,
+    use_env: UseEnvOption = False,
+    form: FormatOption = None,
+) -> None:
+    """Put the legacy middleware, in its historical states, and the component through the same scenarios.
+
+    With --backend DIR a checkout's own middleware is put through them too, by its interpreter, on made-up keys.
+    """
     from alwrity_checks.auth.experiment import experiment
     from alwrity_doctor.observers import Broadcast
     from alwrity_doctor.reproduction import reproduce as reproduction
 
     outputs = parse_formats(form)
+    experiments = with_checkout([experiment()], backend, python, use_env=use_env)
 
     async def work(observers: Sequence[Observer]) -> Report:
-        return await reproduction([experiment()], Broadcast(observers), command="auth reproduce")
+        return await reproduction(experiments, Broadcast(observers), command="auth reproduce")
 
     raise typer.Exit(deliver(work, outputs))

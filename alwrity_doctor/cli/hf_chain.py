@@ -10,12 +10,14 @@ import typer
 from alwrity_checks.errors import ConfigurationError
 from alwrity_doctor.cli.hf_settings import (
     BaseUrlOption,
+    CheckoutOption,
     ConcurrencyOption,
     MaxCostOption,
     MaxRequestsOption,
     ModelsArgument,
     TimeoutOption,
     TokenFileOption,
+    code_of,
     load_settings,
     models_of,
     read_schema,
@@ -45,6 +47,7 @@ def chain(  # noqa: PLR0913 - each parameter is an option of the command
     base_url: BaseUrlOption = None,
     token_file: TokenFileOption = None,
     env_file: EnvFileOption = None,
+    backend: CheckoutOption = None,
     concurrency: ConcurrencyOption = 4,
     max_requests: MaxRequestsOption = 200,
     max_cost: MaxCostOption = None,
@@ -64,8 +67,9 @@ def chain(  # noqa: PLR0913 - each parameter is an option of the command
     from alwrity_checks.hf.router import Router
 
     production = None if schema is None else read_schema(schema)
-    settings = load_settings(env_files(env_file), base_url, token_file)
-    named = [one.deployment for one in models_of(models, settings)]
+    code = code_of(backend)
+    settings = load_settings(env_files(env_file), base_url, token_file, code)
+    named = [one.deployment for one in models_of(models, settings, code)]
     refuse_stray(settings)
     router = Router.from_settings(settings)
     router.refuse_unusable()

@@ -9,12 +9,14 @@ import typer
 
 from alwrity_doctor.cli.hf_settings import (
     BaseUrlOption,
+    CheckoutOption,
     ConcurrencyOption,
     MaxCostOption,
     MaxRequestsOption,
     ModelsArgument,
     TimeoutOption,
     TokenFileOption,
+    code_of,
     load_settings,
     models_of,
 )
@@ -55,6 +57,7 @@ def probe(  # noqa: PLR0913 - each parameter is an option of the command
     base_url: BaseUrlOption = None,
     token_file: TokenFileOption = None,
     env_file: EnvFileOption = None,
+    backend: CheckoutOption = None,
     offline: OfflineOption = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Read the catalogue; show what would be asked, and its most cost.")
@@ -73,10 +76,12 @@ def probe(  # noqa: PLR0913 - each parameter is an option of the command
     """Name what is at fault, and show who answers.
 
     From the outside in: base URL, token, account, catalogue, then each model at each provider in each mode. A fault
-    further out ends it: a wrong base URL is named after at most three requests, however many models there are.
+    further out ends it: a wrong base URL is named after at most three requests, however many models there are. With
+    --backend DIR the base URL and the models are those in a checkout's code; --base-url counts before them.
     """
     outputs = parse_formats(form)
-    settings = load_settings(env_files(env_file), base_url, token_file)
+    code = code_of(backend)
+    settings = load_settings(env_files(env_file), base_url, token_file, code)
 
     from alwrity_checks.hf.diagnosis import Order, diagnose
     from alwrity_checks.hf.plan import DEFAULT_MODES
@@ -84,7 +89,7 @@ def probe(  # noqa: PLR0913 - each parameter is an option of the command
     from alwrity_checks.hf.steps import Diagnosis
 
     order = Order(
-        models_of(models, settings),
+        models_of(models, settings, code),
         tuple(map(_mode, mode)) if mode else DEFAULT_MODES,
         offline=offline,
         dry_run=dry_run,

@@ -14,16 +14,19 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from alwrity_checks.hf.named_models import NamedModel
+    from alwrity_checks.hf.source_names import Named
     from alwrity_checks.settings import Settings
 
 __all__ = [
     "BaseUrlOption",
+    "CheckoutOption",
     "ConcurrencyOption",
     "MaxCostOption",
     "MaxRequestsOption",
     "ModelsArgument",
     "TimeoutOption",
     "TokenFileOption",
+    "code_of",
     "load_settings",
     "models_of",
     "read_schema",
@@ -51,6 +54,14 @@ ModelsArgument = Annotated[
         show_default=False,
     ),
 ]
+CheckoutOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--backend",
+        metavar="DIR",
+        help="Take base URL and models from the code of this checkout of ALwrity: its root, or backend/.",
+    ),
+]
 ConcurrencyOption = Annotated[
     int, typer.Option(metavar="N", min=1, max=32, help="Requests at a time; never two to one provider.")
 ]
@@ -64,10 +75,26 @@ _LARGEST_TOKEN: Final = 1 << 14
 _LARGEST_SCHEMA: Final = 1 << 20
 
 
-def load_settings(env_files: Sequence[Path], base_url: str | None, token_file: Path | None) -> Settings:
+def code_of(checkout: Path | None) -> Named | None:
+    """Return what the code of the checkout names; None if none is named.
+
+    Raises ConfigurationError where there is no checkout, CannotCheck where its code does not tell.
+    """
+    if checkout is None:
+        return None
+    from alwrity_checks.backend.checkout import find_checkout
+    from alwrity_checks.hf.source_names import named_in
+
+    return named_in(find_checkout(checkout).backend)
+
+
+def load_settings(
+    env_files: Sequence[Path], base_url: str | None, token_file: Path | None, code: Named | None = None
+) -> Settings:
     """Return the backend's settings, with what the command line says before them.
 
-    Raises ConfigurationError for a file that cannot be read.
+    The base URL in a checkout's code counts before a setting, which that code does not read. Raises ConfigurationError
+    for a file that cannot be read.
     """
     from dataclasses import replace
 
@@ -80,13 +107,16 @@ def load_settings(env_files: Sequence[Path], base_url: str | None, token_file: P
     if base_url is not None:
         name, where = BASE_URL_NAMES[0], Location(LocationKind.FLAG, "--base-url")
         flags[name] = Setting(name, Secret(base_url, scrubbed=False), Source.FLAG, where)
+    elif code is not None and code.base_urls:
+        name, (url, where) = BASE_URL_NAMES[0], code.base_urls[0]
+        flags[name] = Setting(name, Secret(url, scrubbed=False), Source.LITERAL, where)
     if token_file is not None:
         name, where = TOKEN_NAMES[0], Location(LocationKind.FILE, str(token_file))
         flags[name] = Setting(name, Secret(_text(token_file, _LARGEST_TOKEN).strip()), Source.FLAG, where)
     return replace(Settings.load(env_files=env_files), flags=flags)
 
 
-def models_of(given: Sequence[str] | None, settings: Settings) -> tuple[NamedModel, ...]:
+def models_of(given: Sequence[str] | None, settings: Settings, code: Named | None = None) -> tuple[NamedModel, ...]:
     """Return the deployments that are asked for: those of the command line, or else the backend's.
 
     Raises ConfigurationError for an argument that names no deployment.
@@ -96,7 +126,7 @@ def models_of(given: Sequence[str] | None, settings: Settings) -> tuple[NamedMod
     from alwrity_checks.redaction import scrub
 
     if not given:
-        return models_named(settings)
+        return models_named(settings, code.models if code is not None else ())
     if any(scrub(one) != one for one in given):
         raise ConfigurationError("a MODEL looks like a token", "set HF_TOKEN, or pass --token-file F")
     return tuple(NamedModel(str(Deployment.parse(one)), "the command line") for one in dict.fromkeys(given))

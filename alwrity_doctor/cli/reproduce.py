@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from alwrity_checks.catalogue import EXPERIMENTS
 from alwrity_checks.errors import ConfigurationError
+from alwrity_doctor.cli.checkout_options import BackendOption, PythonOption, UseEnvOption, with_checkout
 from alwrity_doctor.cli.output import FormatOption, deliver, parse_formats
 
 if TYPE_CHECKING:
@@ -24,14 +24,9 @@ def reproduce(
         list[int] | None, typer.Argument(metavar="[ISSUE]...", help="Issues. All with an experiment, if none is named.")
     ] = None,
     *,
-    backend: Annotated[
-        Path | None,
-        typer.Option(
-            "--backend",
-            metavar="DIR",
-            help="Also what this checkout of ALwrity has in its place, in a sandbox: its root, or backend/.",
-        ),
-    ] = None,
+    backend: BackendOption = None,
+    python: PythonOption = None,
+    use_env: UseEnvOption = False,
     form: FormatOption = None,
 ) -> None:
     """Put each issue's legacy model and its fix through the same scenarios, and judge every rule."""
@@ -39,9 +34,8 @@ def reproduce(
     from alwrity_doctor.reproduction import reproduce as carry_out
 
     outputs = parse_formats(form)
-    experiments = [_experiment(issue) for issue in dict.fromkeys(issues or sorted(EXPERIMENTS))]
-    if backend is not None:
-        experiments = _with_checkout(experiments, backend)
+    named = [_experiment(issue) for issue in dict.fromkeys(issues or sorted(EXPERIMENTS))]
+    experiments = with_checkout(named, backend, python, use_env=use_env)
     raise typer.Exit(deliver(lambda observers: carry_out(experiments, Broadcast(observers)), outputs))
 
 
@@ -51,16 +45,3 @@ def _experiment(issue: int) -> Reproducible[Any]:
         raise ConfigurationError(f"issue {issue} has no experiment", f"these have one: {known}")
     experiment: Reproducible[Any] = import_module(EXPERIMENTS[issue]).experiment()
     return experiment
-
-
-def _with_checkout(experiments: list[Reproducible[Any]], directory: Path) -> list[Reproducible[Any]]:
-    """Return the experiments with the checkout among their targets; one that has no driver for it says so."""
-    from alwrity_checks.backend.checkout import find_checkout
-    from alwrity_checks.backend.drivers import DRIVERS
-    from alwrity_doctor.reproduction import Undriven, WithBackend
-
-    checkout = find_checkout(directory)
-    return [
-        WithBackend(one, DRIVERS[one.issue](checkout) if one.issue in DRIVERS else Undriven(one.issue))
-        for one in experiments
-    ]

@@ -1,4 +1,4 @@
-"""`alwrity-doctor startup race`: the historical bootstrap and the component, against a hub with every bad manner."""
+"""`alwrity-doctor startup race`: the historical bootstrap, the component and a checkout, against a bad hub."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from alwrity_checks.errors import ConfigurationError
+from alwrity_doctor.cli.checkout_options import BackendOption, PythonOption, UseEnvOption, named_checkout
 from alwrity_doctor.cli.output import FormatOption, check_writable, deliver, finite, parse_formats, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from alwrity_checks.model import Observer, Report, Table
+    from alwrity_checks.sandbox.target import CheckoutTarget
     from alwrity_checks.startup.experiment import Played, StartupExperiment
+    from alwrity_checks.startup.race_targets import StartTarget
 
 __all__ = ["RaceTarget", "race"]
 
@@ -25,13 +28,18 @@ class RaceTarget(StrEnum):
 
     LEGACY = "legacy"
     FIXED = "fixed"
+    BACKEND = "backend"
 
 
-def race(
+def race(  # noqa: PLR0913 - each parameter is an option of the command
     *,
     target: Annotated[
-        RaceTarget | None, typer.Option("--target", help="Only the legacy bootstrap, or only the component.")
+        RaceTarget | None,
+        typer.Option("--target", help="Only the legacy bootstrap, only the component, or only the checkout's script."),
     ] = None,
+    backend: BackendOption = None,
+    python: PythonOption = None,
+    use_env: UseEnvOption = False,
     seconds: Annotated[
         float,
         typer.Option(
@@ -55,7 +63,8 @@ def race(
     """Race a server's start against a model hub that is slow, stands still, refuses, or fills the disk.
 
     The same small server starts behind the legacy bootstrap and with the component; the hub is on this machine and
-    the client is the real one. What decides is whether the server answers before its download has ended.
+    the client is the real one. What decides is whether the server answers before its download has ended. With
+    --backend DIR a checkout's own start script is run too, from its first line to the call of its server.
     """
     from dataclasses import replace
 
@@ -65,7 +74,8 @@ def race(
     outputs = parse_formats(form)
     if html is not None:
         check_writable(html)
-    experiment = _experiment(target, seconds, scenario)
+    own = _own(target, backend, python, use_env=use_env)
+    experiment = _experiment(target, seconds, scenario, own)
 
     async def work(observers: Sequence[Observer]) -> Report:
         report = await reproduce([experiment], Broadcast(observers), command="startup race")
@@ -79,14 +89,36 @@ def race(
     raise typer.Exit(code)
 
 
-def _experiment(target: RaceTarget | None, seconds: float, scenarios: Sequence[str] | None) -> StartupExperiment:
+def _own(
+    target: RaceTarget | None, directory: Path | None, python: Path | None, *, use_env: bool
+) -> CheckoutTarget | None:
+    """Return the checkout's script, if one is named. Raises ConfigurationError where options do not fit together."""
+    found = named_checkout(directory, python, use_env=use_env)
+    if found is None:
+        if target is RaceTarget.BACKEND:
+            raise ConfigurationError("--target backend needs a checkout", "name it: --backend DIR")
+        return None
+    if target not in {None, RaceTarget.BACKEND}:
+        raise ConfigurationError(f"--backend names a checkout, --target {target} leaves it out", "drop one")
+    from alwrity_checks.backend.drivers import startup_target
+
+    return startup_target(*found)
+
+
+def _experiment(
+    target: RaceTarget | None, seconds: float, scenarios: Sequence[str] | None, own: CheckoutTarget | None
+) -> StartupExperiment:
     from alwrity_checks.startup.experiment import SCENARIOS, StartupExperiment
     from alwrity_checks.startup.race_targets import targets
 
     names = [one.name for one in SCENARIOS]
     if unknown := next((name for name in scenarios or () if name not in names), None):
         raise ConfigurationError(f"there is no scenario {unknown!r}", f"the scenarios are: {', '.join(names)}")
-    chosen = [one for one in targets() if target is None or one.target.kind == target.value]
+    chosen: list[StartTarget | CheckoutTarget] = [
+        one for one in targets() if target is None or one.target.kind == target.value
+    ]
+    if own is not None:
+        chosen.append(own)
     return StartupExperiment(seconds=seconds, chosen=chosen, scenarios=scenarios or None)
 
 

@@ -14,6 +14,7 @@ import typer
 
 from alwrity_checks.errors import ConfigurationError
 from alwrity_checks.txtai.legacy.variant import LegacyVariant  # noqa: TC001 - typer reads the annotations
+from alwrity_doctor.cli.checkout_options import BackendOption, PythonOption, UseEnvOption, named_checkout
 from alwrity_doctor.cli.output import FormatOption, check_writable, deliver, parse_formats, write_whole
 from alwrity_doctor.cli.txtai_index import index
 from alwrity_doctor.cli.txtai_repair import repair
@@ -23,9 +24,9 @@ from alwrity_doctor.cli.txtai_status import status
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from alwrity_checks.backend.checkout import Checkout
     from alwrity_checks.model import Observer, Report
     from alwrity_checks.txtai.experiment import Played, TxtaiExperiment
+    from alwrity_checks.txtai.scenarios.backend import BackendTarget
     from alwrity_checks.txtai.scenarios.targets import Contender
     from alwrity_doctor.cli.output import Output
 
@@ -59,12 +60,9 @@ def race(  # noqa: PLR0913 - each parameter is an option of the command
         RaceTarget | None,
         typer.Option("--target", help="Only the legacy service, only the component, or only the checkout's service."),
     ] = None,
-    backend: Annotated[
-        Path | None,
-        typer.Option(
-            "--backend", metavar="DIR", help="Also the service of this checkout, in a sandbox: its root, or backend/."
-        ),
-    ] = None,
+    backend: BackendOption = None,
+    python: PythonOption = None,
+    use_env: UseEnvOption = False,
     variant: Annotated[
         list[LegacyVariant] | None,
         typer.Option(
@@ -97,8 +95,8 @@ def race(  # noqa: PLR0913 - each parameter is an option of the command
             check_writable(path)
     if target not in {None, RaceTarget.LEGACY} and variant:
         raise ConfigurationError("--variant names a state of the legacy service, --target leaves it out", "drop one")
-    checkout = _checkout(target, backend)
-    experiment = _experiment(trials or (_FREE_TRIALS if free else 1), target, variant or [], checkout, free=free)
+    own = _own(target, backend, python, use_env=use_env)
+    experiment = _experiment(trials or (_FREE_TRIALS if free else 1), target, variant or [], own, free=free)
 
     async def work(observers: Sequence[Observer]) -> Report:
         report = await reproduce([experiment], Broadcast(observers), command="txtai race")
@@ -111,24 +109,27 @@ def race(  # noqa: PLR0913 - each parameter is an option of the command
     raise typer.Exit(code)
 
 
-def _checkout(target: RaceTarget | None, directory: Path | None) -> Checkout | None:
-    """Return the checkout that is named. Raises ConfigurationError where it and the target do not fit together."""
-    from alwrity_checks.backend.checkout import find_checkout
-
-    if directory is None:
-        if target is RaceTarget.BACKEND:
-            raise ConfigurationError("--target backend needs a checkout", "name it: --backend DIR")
-        return None
-    if target not in {None, RaceTarget.BACKEND}:
+def _own(
+    target: RaceTarget | None, directory: Path | None, python: Path | None, *, use_env: bool
+) -> BackendTarget | None:
+    """Return the checkout's service, if one is named. Raises ConfigurationError where options do not fit together."""
+    if directory is None and target is RaceTarget.BACKEND:
+        raise ConfigurationError("--target backend needs a checkout", "name it: --backend DIR")
+    if directory is not None and target not in {None, RaceTarget.BACKEND}:
         raise ConfigurationError(f"--backend names a checkout, --target {target} leaves it out", "drop one")
-    return find_checkout(directory)
+    found = named_checkout(directory, python, use_env=use_env)
+    if found is None:
+        return None
+    from alwrity_checks.backend.drivers import txtai_target
+
+    return txtai_target(*found)
 
 
 def _experiment(
     trials: int,
     target: RaceTarget | None,
     variants: Sequence[LegacyVariant],
-    checkout: Checkout | None,
+    own: BackendTarget | None,
     *,
     free: bool,
 ) -> TxtaiExperiment:
@@ -144,10 +145,8 @@ def _experiment(
         if (target is None or one.target.kind == target.value)
         and (not names or one.target.kind is not TargetKind.LEGACY or str(one) in names)
     ]
-    if checkout is not None:
-        from alwrity_checks.backend.drivers import txtai_target
-
-        chosen.append(txtai_target(checkout))
+    if own is not None:
+        chosen.append(own)
     faults = frozenset[str]().union(*(FAULTS[variant] for variant in variants))
     codes = faults if variants and not free else None
     return TxtaiExperiment(trials=trials, chosen=chosen, codes=codes, free=free)

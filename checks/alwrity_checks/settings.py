@@ -19,7 +19,7 @@ from alwrity_checks.errors import ConfigurationError
 from alwrity_checks.model import Location, LocationKind
 from alwrity_checks.redaction import Secret, scrub
 
-__all__ = ["Setting", "Settings", "Source"]
+__all__ = ["Setting", "Settings", "Source", "wrap"]
 
 PUBLIC: Final = frozenset(
     {
@@ -69,6 +69,8 @@ class Source(StrEnum):
     FLAG = "flag"
     ENVIRONMENT = "environment"
     DOTENV = ".env"
+    LITERAL = "source literal"
+    """The code of a checkout, which no setting overrules."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,7 @@ class Settings:
         environment = os.environ if environment is None else environment
         files = tuple(env_files)
         given = {
-            name: Setting(name, _wrap(name, value), Source.FLAG, Location(LocationKind.FLAG, name))
+            name: Setting(name, wrap(name, value), Source.FLAG, Location(LocationKind.FLAG, name))
             for name, value in (flags or {}).items()
         }
         return cls(given, environment, tuple(_read(path, environment) for path in files), files)
@@ -122,7 +124,7 @@ class Settings:
             if name in self.flags:
                 return self.flags[name]
             if name in self.environment:
-                value, location = _wrap(name, self.environment[name]), Location(LocationKind.ENVIRONMENT, name)
+                value, location = wrap(name, self.environment[name]), Location(LocationKind.ENVIRONMENT, name)
                 return Setting(name, value, Source.ENVIRONMENT, location)
             for layer in self.dotenv:
                 if name in layer:
@@ -139,7 +141,8 @@ class Settings:
         return default if setting is None else setting.value.reveal()
 
 
-def _wrap(name: str, value: str) -> Secret:
+def wrap(name: str, value: str) -> Secret:
+    """Return a setting's value as a secret; one that is public is not cut out of other texts."""
     return Secret(value, scrubbed=name not in PUBLIC and "PUBLISHABLE" not in name)
 
 
@@ -170,7 +173,7 @@ def _read(path: Path, environment: Mapping[str, str]) -> dict[str, Setting]:
         known = values | dict(environment)
         values[name] = None if value is None else "".join(atom.resolve(known) for atom in parse_variables(value))
     return {
-        name: Setting(name, _wrap(name, value), Source.DOTENV, Location(LocationKind.FILE, str(path), lines.get(name)))
+        name: Setting(name, wrap(name, value), Source.DOTENV, Location(LocationKind.FILE, str(path), lines.get(name)))
         for name, value in values.items()
         if value is not None
     }

@@ -60,3 +60,16 @@ def test_environments_are_found_likeliest_first(tmp_path: Path) -> None:
         path.parent.mkdir(parents=True)
         path.touch()
     assert list(Checkout(backend).interpreters()) == places
+
+
+def test_directory_that_cannot_be_looked_into_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A home that nobody has, and a directory that one may not read, are errors of usage with a remedy."""
+    with pytest.raises(ConfigurationError, match="cannot be looked into"):
+        find_checkout(Path("~nobody-of-this-name/alwrity"))
+
+    def refuse(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "is_file", refuse)
+    with pytest.raises(ConfigurationError, match="cannot be looked into: Permission denied"):
+        find_checkout(tmp_path)

@@ -11,6 +11,7 @@ import pytest
 from alwrity_checks.hf.causes import Cause, Mode
 from alwrity_checks.hf.chain import Chain
 from alwrity_checks.hf.loopback_router import Behaviour, LoopbackRouter
+from tests.support.hf_backends import HEAD, write_checkout
 from tests.support.in_process import CommandLine
 
 if TYPE_CHECKING:
@@ -55,6 +56,21 @@ def test_a_chain_is_measured_shown_and_written(doctor: CommandLine, server: Loop
         f"{MODEL}:cerebras": Mode.JSON_SCHEMA_STRICT,
         f"{MODEL}:together": Mode.JSON_SCHEMA_STRICT,
         f"{MODEL}:groq": Mode.JSON_SCHEMA,
+    }
+
+
+def test_a_checkout_names_models_and_base_url(doctor: CommandLine, server: LoopbackRouter, tmp_path: Path) -> None:
+    """Its code's wrong base URL ends it before anything is asked, with the line; with the right one its models are."""
+    write_checkout(tmp_path / "checkout", HEAD)
+    refused = doctor("hf", "chain", "--backend", "checkout", stdin=None, HF_TOKEN=server.token)
+    assert refused.code == 2
+    assert "huggingface_provider.py:" in refused.err
+    assert not server.hits
+    done = chain(doctor, server, "--backend", "checkout", "--write", "chain.json")
+    assert done.code == 0
+    assert {str(link.deployment) for link in Chain.load(tmp_path / "chain.json").links} == {
+        f"{MODEL}:groq",
+        f"{MODEL}:cerebras",
     }
 
 

@@ -21,6 +21,7 @@ from alwrity_checks.hf.reasons import ConfigurationReason
 from alwrity_doctor.report import FORMATS, render
 from alwrity_doctor.report.json import load
 from tests.support import command_line
+from tests.support.hf_backends import HEAD, write_checkout
 from tests.support.in_process import CommandLine
 from tests.support.transformers_serve import MODELS
 
@@ -226,6 +227,41 @@ def test_the_models_of_the_backend_are_the_default_and_what_names_them_is_shown(
     assert len(rows(done, 0)) == 5
     assert done.document["tables"][-1]["title"] == "Recommended chain"
     assert sorted(row[0][3:] for row in rows(done, -1)) == ["openai/gpt-oss-120b:cerebras", GROQ]
+
+
+def test_the_models_of_a_checkout_are_those_in_its_code(
+    doctor: CommandLine, server: LoopbackRouter, tmp_path: Path
+) -> None:
+    """With --backend they are read there, and each is shown with its line; --base-url counts before the code's."""
+    backend = write_checkout(tmp_path / "checkout", HEAD)
+    done = probe(doctor, server, "--backend", str(tmp_path / "checkout"), "--format", "json")
+    assert [row[0] for row in rows(done, 0)] == [GROQ, "openai/gpt-oss-120b:cerebras"]
+    assert all(row[1].startswith(str(backend)) for row in rows(done, 0))
+    assert done.code == 0
+
+
+def test_the_base_url_in_the_code_of_a_checkout_is_the_one_that_is_judged(
+    doctor: CommandLine, server: LoopbackRouter, tmp_path: Path
+) -> None:
+    """A setting that the code does not read changes nothing; the finding has the line of the literal."""
+    backend = write_checkout(tmp_path / "checkout", HEAD)
+    done = doctor(
+        "hf",
+        "probe",
+        "--offline",
+        "--backend",
+        str(backend),
+        "--format",
+        "json",
+        stdin=None,
+        HF_TOKEN=server.token,
+        HF_ROUTER_BASE_URL=server.base_url,
+    )
+    assert done.code == 1
+    assert done.reasons == [ConfigurationReason.BASE_URL_UNKNOWN_PROVIDER]
+    found = next(one for result in done.document["results"] for one in result["findings"])
+    assert found["location"]["name"].endswith("huggingface_provider.py")
+    assert found["location"]["line"]
 
 
 def test_an_unknown_model_gets_suggestions(doctor: CommandLine, server: LoopbackRouter) -> None:

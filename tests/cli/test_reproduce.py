@@ -47,10 +47,11 @@ def test_issue_without_experiment_names_those_that_have_one() -> None:
 
 
 def test_checkout_that_nobody_can_drive_yet_is_said_to_be_left_out(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """An issue without a driver is reproduced as ever, and the checkout's part in it is `unknown`, never ignored."""
     write_checkout(tmp_path, DOUBLE)
+    monkeypatch.setattr("alwrity_checks.backend.drivers.DRIVERS", {})
     assert reproduce("1", "--backend", str(tmp_path), "--format", "json") == 3
     document = json.loads(capsys.readouterr().out)
     assert [result["verdict"] for result in document["results"]] == ["pass", "unknown"]
@@ -82,3 +83,24 @@ def test_directory_that_is_no_checkout_is_refused(tmp_path: Path) -> None:
     """Nothing is carried out for a directory that is not what was meant."""
     with pytest.raises(ConfigurationError, match="no checkout of ALwrity"):
         reproduce("--backend", str(tmp_path))
+
+
+@pytest.mark.parametrize("option", [("--use-env",), ("--python", sys.executable)])
+def test_option_about_a_checkout_needs_one(option: tuple[str, ...]) -> None:
+    """An option that would have no effect is not passed over in silence."""
+    with pytest.raises(ConfigurationError, match=f"{option[0]} is about a checkout, and none is named"):
+        reproduce(*option)
+
+
+def test_interpreter_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    """A slip in the path is an error of usage, before anything runs."""
+    write_checkout(tmp_path, DOUBLE)
+    with pytest.raises(ConfigurationError, match="no-python is no interpreter"):
+        reproduce("--backend", str(tmp_path), "--python", str(tmp_path / "no-python"))
+
+
+def test_env_files_that_are_not_there_are_missed(tmp_path: Path) -> None:
+    """Whoever wants the settings of a `.env` file is told that there is none."""
+    (write_checkout(tmp_path, DOUBLE) / ".env").unlink()
+    with pytest.raises(ConfigurationError, match=r"--use-env: there is no \.env"):
+        reproduce("--backend", str(tmp_path), "--use-env")

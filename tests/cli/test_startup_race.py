@@ -8,6 +8,7 @@ import pytest
 
 from alwrity_checks.model import ExitCode
 from tests.support.in_process import CommandLine
+from tests.support.models_backends import OLD, write_checkout
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,12 +43,34 @@ def test_json_has_the_table_and_the_observations(command: CommandLine) -> None:
     assert done.code == ExitCode.UNKNOWN
 
 
+def test_a_checkout_is_raced_beside_them(command: CommandLine, tmp_path: Path) -> None:
+    """Its own script has a column of its own, in the verdicts and in the times, and is drawn with the others."""
+    root = write_checkout(tmp_path / "theirs", OLD)
+    arguments = ("--scenario", "slow", "--seconds", "1", "--backend", str(root), "--html", "race.html")
+    done = command("startup", "race", *arguments, "--format", "json")
+    assert done.code == ExitCode.FINDING
+    (table,) = done.document["tables"]
+    assert table["columns"] == ["scenario", "legacy 8c2d88ef", "fixed", "yours"]
+    assert all("usable" in cell for cell in table["rows"][1][1:])
+    (result,) = done.document["results"]
+    assert result["findings"][0]["message"].startswith("reproduced on yours")
+    assert "yours" in (tmp_path / "race.html").read_text()
+    wrong = command("startup", "race", "--target", "fixed", "--backend", str(root))
+    assert (wrong.code, wrong.out) == (ExitCode.USAGE, "")
+    assert "leaves it out" in wrong.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [
         (("--scenario", "nothing"), "full disk"),
         (("--html", "nowhere/race.html"), "cannot be written"),
-        (("--target", "backend"), "legacy"),
+        (("--target", "backend"), "--backend DIR"),
+        (("--backend", "."), "is no checkout of ALwrity"),
+        (("--backend", "nowhere"), "is not a directory"),
+        (("--python", "python"), "--backend DIR"),
+        (("--use-env",), "--backend DIR"),
+        (("--target", "nothing"), "legacy"),
         (("--seconds", "0"), "--seconds"),
         (("--seconds", "nan"), "--seconds"),
     ],

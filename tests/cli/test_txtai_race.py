@@ -93,13 +93,13 @@ def test_checkout_is_raced_beside_the_others(command: CommandLine, tmp_path: Pat
     write_checkout(tmp_path / "mine", DOUBLE)
     done = command(*QUICK, "--backend", "mine", "--format", "json", "--html", "race.html")
     assert done.code == ExitCode.FINDING
-    assert done.document["tables"][0]["columns"] == ["fault", "legacy 7e4adce5", "fixed", "backend"]
+    assert done.document["tables"][0]["columns"] == ["fault", "legacy 7e4adce5", "fixed", "yours"]
     row = next(row for row in done.document["tables"][0]["rows"] if row[0].startswith("TXT005"))
     assert row[-1] == "1/1  10>5"
     assert done.verdicts["TXT005"] == "fail"
     page = (tmp_path / "race.html").read_text()
     chapter = page[page.index("<h2>TXT005") :]
-    assert chapter.index("<h3>legacy 7e4adce5") < chapter.index("<h3>backend") < chapter.index("<h3>fixed")
+    assert chapter.index("<h3>legacy 7e4adce5") < chapter.index("<h3>yours") < chapter.index("<h3>fixed")
 
 
 def test_checkout_alone_needs_no_other_target(command: CommandLine, tmp_path: Path) -> None:

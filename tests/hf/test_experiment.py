@@ -8,11 +8,16 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 
 from alwrity_checks.errors import MissingExtra
 from alwrity_checks.hf.experiment import SCENARIOS, experiment
 from alwrity_checks.hf.loopback_router import LoopbackRouter
-from alwrity_checks.hf.scenarios.targets import Told, targets
+from alwrity_checks.hf.scenarios.faults import SCHEMA, is_value
+from alwrity_checks.hf.scenarios.targets import ApiPath, Function, Told, targets, tell
+from alwrity_checks.loopback_http import Request
 from alwrity_checks.model import Event, ExitCode, Outcome, Target, TargetKind, Verdict
 from alwrity_doctor.reproduction import reproduce
 
@@ -57,6 +62,7 @@ def test_faults_show_on_the_provider_and_nowhere_else(report: Report) -> None:
         (name, scenario.code, scenario.title): Outcome.ABSENT if name == "fixed" else Outcome.REPRODUCED
         for name in NAMES
         for scenario in SCENARIOS
+        if name != "fixed" or scenario.function is Function.STRUCTURED
     }
     assert found == expected
 
@@ -71,7 +77,8 @@ def test_every_rule_passes(report: Report) -> None:
 
 def test_wrong_base_url_is_counted(report: Report) -> None:
     """The table's first line tells requests and seconds side by side, and that the component names the cause."""
-    messages = {str(one.target): one.message for one in report.observations if one.rule.code == "HF090"}
+    title = "the base URL ends in /hf/v1"
+    messages = {str(one.target): one.message for one in report.observations if one.scenario == title}
     assert messages["legacy OLD"].startswith("96 requests and ")
     assert messages["legacy HEAD"].startswith("12 requests and ")
     assert messages["fixed"].startswith("1 request and ")
@@ -92,7 +99,9 @@ def test_observer_hears_of_everything(report: Report, recorder: Recorder) -> Non
     """Each scenario is announced before and reported after, under the name of its target."""
     heard = [event.observation for event in recorder.events if event.kind == "observed"]
     assert tuple(heard) == report.observations
-    assert sum(event.kind == "progress" for event in recorder.events) == len(heard) == len(NAMES) * len(SCENARIOS)
+    of_text = sum(one.function is Function.TEXT for one in SCENARIOS)
+    asked = len(NAMES) * len(SCENARIOS) - of_text
+    assert sum(event.kind == "progress" for event in recorder.events) == len(heard) == asked
     assert {event.name for event in recorder.events} == {f"experiment 2: {target}" for target in targets()}
 
 
@@ -107,24 +116,29 @@ class Scripted:
 
     target = Target(TargetKind.FIXED)
     facts = ()
+    functions = frozenset(Function)
 
-    def __init__(self, *told: Told) -> None:
+    def __init__(self, *told: Told, missed: bool = True) -> None:
         self.told = list(told)
+        self.missed = missed
 
     async def generate(
-        self, router: LoopbackRouter, model: str, schema: Mapping[str, object], *, wrong_path: bool = False
+        self, router: LoopbackRouter, model: str, schema: Mapping[str, object] | None, *, path: ApiPath = ApiPath.RIGHT
     ) -> Told:
-        """Tell the next thing."""
-        del router, model, schema, wrong_path
+        """Tell the next thing, and be seen on the way that leads nowhere."""
+        del model, schema
+        if path is not ApiPath.RIGHT:
+            router.requests.append(Request("POST", f"{path or ApiPath.WRONG}/chat/completions"))
+            router.missed += [f"POST {path or ApiPath.WRONG}/chat/completions"] * self.missed
         return self.told.pop(0)
 
 
-def play(scenario: Scenario, *told: Told) -> Outcome:
+def play(scenario: Scenario, *told: Told, missed: bool = True) -> Outcome:
     """Return what the scenario makes of a target that tells `told`."""
 
     async def played() -> Outcome:
         with LoopbackRouter() as router:
-            return (await scenario.play(Scripted(*told), router)).outcome
+            return (await scenario.play(Scripted(*told, missed=missed), router)).outcome
 
     return asyncio.run(played())
 
@@ -149,13 +163,58 @@ def test_target_that_never_works_proves_nothing(scenario: Scenario) -> None:
         ("HF094", Told(error="x"), Outcome.ABSENT),
         ("HF094", Told(value=None), Outcome.REPRODUCED),
         ("HF094", VALID, Outcome.UNKNOWN),
+        ("HF094", Told(error="x", unanswered=True), Outcome.UNKNOWN),
         ("HF095", INVALID, Outcome.REPRODUCED),
+        ("HF096", Told(error="x"), Outcome.REPRODUCED),
     ],
 )
 def test_scenario_judges_what_was_told(code: str, told: Told, outcome: Outcome) -> None:
     """A component with the fault would be caught: too slow, unnamed, not moved on, or data that is none."""
     scenario = next(one for one in SCENARIOS if one.code == code)
     assert play(scenario, VALID, told) is outcome
+
+
+@pytest.mark.parametrize(
+    ("code", "told", "outcome"),
+    [("HF096", VALID, Outcome.ABSENT), ("HF096", INVALID, Outcome.UNKNOWN), ("HF090", VALID, Outcome.UNKNOWN)],
+)
+def test_request_that_missed_no_route_is_no_wrong_base_url(code: str, told: Told, outcome: Outcome) -> None:
+    """Who could not be led to the wrong path has shown nothing; whose own path is served is free of the fault."""
+    scenario = next(one for one in SCENARIOS if one.code == code)
+    assert play(scenario, VALID, told, missed=False) is outcome
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(("title", "score", "more")), inner),
+        max_leaves=6,
+    )
+)
+def test_value_is_judged_as_a_validator_would(value: object) -> None:
+    """The check by hand, made for interpreters without jsonschema, agrees with jsonschema on any JSON."""
+    assert is_value(value, SCHEMA) is Draft202012Validator(SCHEMA).is_valid(value)
+
+
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [
+        (ValueError("404 at https://router.huggingface.co/hf/v1: no route"), "route-missing"),
+        (ValueError("Error code: 404"), ""),
+        (ValueError("Error code: 401 - {'error': 'Invalid username or password.'}"), "token-invalid"),
+        (ValueError("RetryError[<Future at 0x7f state=finished raised Exception>]"), ""),
+    ],
+)
+def test_cause_may_be_named_in_words(error: Exception, cause: str) -> None:
+    """Anybody's fix counts that tells its caller the URL, or the status of an account's fault; a bare 404 does not."""
+
+    async def told() -> Told:
+        async def call() -> object:
+            raise error
+
+        return await tell(call(), lambda: 0.0)
+
+    assert asyncio.run(told()).cause == cause
 
 
 def test_experiment_without_the_client_says_what_is_missing(

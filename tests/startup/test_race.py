@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import xml.etree.ElementTree as ET
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ from alwrity_checks.startup.race import Moment, Start, environment, running
 from alwrity_checks.startup.race_hub import SIZES, write_models
 from alwrity_checks.startup.race_picture import page, timeline
 from alwrity_checks.startup.race_scenarios import Scenario, Seen, Stage
-from alwrity_checks.startup.race_targets import targets
+from alwrity_checks.startup.race_targets import command, targets
 from alwrity_checks.startup.rules import RULES
 from alwrity_doctor.observers import Broadcast
 from alwrity_doctor.reproduction import reproduce
@@ -56,7 +56,7 @@ def played() -> StartupExperiment:
 
 def test_every_fault_shows_on_the_bootstrap_and_none_on_the_component(played: StartupExperiment) -> None:
     """Ten scenarios, six rules: reproduced on legacy, absent from fixed, each with what was seen."""
-    found = {(one.target.name, one.scenario.name): one for one in played.played}
+    found = {(one.target.target.kind.value, one.scenario.name): one for one in played.played}
     assert len(found) == 2 * len(SCENARIOS) == 20
     for (target, name), one in found.items():
         expected = Outcome.REPRODUCED if target == "legacy" else Outcome.ABSENT
@@ -65,7 +65,7 @@ def test_every_fault_shows_on_the_bootstrap_and_none_on_the_component(played: St
 
 def test_what_was_measured_is_from_outside(played: StartupExperiment) -> None:
     """The order of the events and the hub's own count are in the evidence; nobody answers before listening."""
-    found = {(one.target.name, one.scenario.name): one.seen for one in played.played}
+    found = {(one.target.target.kind.value, one.scenario.name): one.seen for one in played.played}
     slow, quick = found["legacy", "slow"].start, found["fixed", "slow"].start
     assert slow is not None
     assert quick is not None
@@ -147,9 +147,10 @@ def test_a_component_that_blocks_is_caught(tmp_path: Path) -> None:
 
 def test_a_server_that_dies_is_unknown(tmp_path: Path) -> None:
     """A target whose process ends before it listens shows nothing of the fault."""
+    strange = replace(targets()[0], command=command("no such target"))
 
     async def play() -> Start:
-        async with running("no such target", environment("http://127.0.0.1:9", tmp_path)) as server:
+        async with running(strange, environment("http://127.0.0.1:9", tmp_path)) as server:
             assert not await server.until_event("listening", 30)
         return server.start
 

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from alwrity_checks.redaction import Secret
+from alwrity_checks.sandbox.environment import environment
 from alwrity_checks.txtai.scenarios.backend import BackendTarget
-from alwrity_checks.txtai.scenarios.sandbox import environment
 from tests.support.backend_checkout import SECRET, write_checkout
 
 SEEDED = {
@@ -78,7 +78,7 @@ def seen(listener: socket.socket, tmp_path_factory: pytest.TempPathFactory) -> d
     with pytest.MonkeyPatch.context() as patch:
         for name, value in SEEDED.items():
             patch.setenv(name, value)
-        with BackendTarget(backend).sandboxed("meet") as launch:
+        with BackendTarget(backend).sandbox.launched("meet") as launch:
             assert launch.directory
             done = subprocess.run(  # noqa: S603 - our own driver
                 launch.arguments,

@@ -5,7 +5,7 @@ Nothing is contacted but this machine.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from alwrity_checks.auth.scenarios.targets import AuthTarget, targets
 from alwrity_checks.loopback import direct_connections
 from alwrity_checks.model import Event, Observation, Outcome
 from alwrity_checks.redaction import scrub
+from alwrity_checks.sandbox.target import CheckoutTarget, put_through
 
 if TYPE_CHECKING:
     from alwrity_checks.model import Observer
@@ -32,19 +33,27 @@ class AuthExperiment:
 
     issue = 1
 
+    def __init__(self, *, codes: Collection[str] | None = None) -> None:
+        """Play the scenarios of the rules with these `codes`, of all if None."""
+        self._numbers = [number for number, scenario in enumerate(SCENARIOS) if codes is None or scenario.code in codes]
+
     def targets(self) -> Sequence[AuthTarget]:
         """Return the middleware in each of its states, and the component."""
         return targets()
 
-    async def run(self, target: AuthTarget, observer: Observer) -> Sequence[Observation]:
+    async def run(self, target: AuthTarget | CheckoutTarget, observer: Observer) -> Sequence[Observation]:
         """Put `target` through every scenario; one that raises is `unknown`, and the others go on.
 
-        Takes a few seconds. A legacy target blocks the event loop: that is one of its faults.
+        Takes a few seconds. A legacy target blocks the event loop: that is one of its faults. Raises CannotCheck of a
+        checkout that cannot be driven.
         """
         name = f"experiment {self.issue}: {target}"
+        if isinstance(target, CheckoutTarget):
+            titles = [(rule(scenario.code), scenario.title) for scenario in SCENARIOS]
+            return await put_through(target, titles, observer, name=name, numbers=self._numbers)
         observations = []
         with direct_connections():
-            for scenario in SCENARIOS:
+            for scenario in (SCENARIOS[number] for number in self._numbers):
                 observer.notify(Event("progress", name, scenario.title))
                 observation = await self._observe(target, scenario)
                 observations.append(observation)

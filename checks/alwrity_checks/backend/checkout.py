@@ -9,14 +9,15 @@ from typing import Final
 
 from alwrity_checks.errors import ConfigurationError
 
-__all__ = ["Checkout", "find_checkout"]
+__all__ = ["INTERPRETERS", "Checkout", "find_checkout"]
 
 _FILES: Final = ("app.py", "start_alwrity_backend.py")
 _DIRECTORIES: Final = ("middleware",)
 """What is in a backend's directory, and in no other one of the repository: 8c2d88ef has data in `backend/backend`."""
 _ENVIRONMENTS: Final = (".venv", "venv", "windsurf_venv")
 """Of ALwrity's setup scripts, of its documentation, and of its author's own start script."""
-_INTERPRETERS: Final = ("bin/python", "Scripts/python.exe")
+INTERPRETERS: Final = ("bin/python", "Scripts/python.exe")
+"""Where an environment has its interpreter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ class Checkout:
         """
         for directory in (self.backend, self.root):
             for environment in _ENVIRONMENTS:
-                for name in _INTERPRETERS:
+                for name in INTERPRETERS:
                     interpreter = directory / environment / name
                     if interpreter.is_file():
                         yield interpreter
@@ -58,6 +59,15 @@ def find_checkout(directory: Path) -> Checkout:
 
     A directory that is a backend is taken for it, whatever lies below.
     """
+    try:
+        return _found(directory)
+    except (OSError, ValueError, RuntimeError) as error:
+        told = error.strerror if isinstance(error, OSError) else error
+        message = f"{directory} cannot be looked into: {told}"
+        raise ConfigurationError(message, "give yourself the right to read it, or name another directory") from error
+
+
+def _found(directory: Path) -> Checkout:
     named = directory.expanduser().absolute()
     if not named.is_dir():
         raise ConfigurationError(f"{directory} is not a directory", "name the root of your checkout, or its backend/")

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Final
 
 from alwrity_checks.errors import CannotCheck
-from alwrity_checks.txtai.scenarios.sandbox import environment
+from alwrity_checks.sandbox.environment import environment
 
-__all__ = ["Choice", "Interpreter", "ask", "choose"]
+__all__ = ["Choice", "Interpreter", "ask", "choose", "named"]
 
 _PATIENCE: Final = 60.0
 """Seconds: an environment on a slow disk takes some to start for the first time."""
@@ -53,6 +53,8 @@ class Choice:
 
     path: Path
     note: str
+    own: bool = False
+    """Whether it is that of alwrity-doctor: what it lacks or has says nothing of the backend's environment."""
 
 
 def ask(path: Path, modules: Sequence[str], timeout: float = _PATIENCE) -> Interpreter | str:
@@ -75,8 +77,10 @@ def ask(path: Path, modules: Sequence[str], timeout: float = _PATIENCE) -> Inter
             return Interpreter(path, tuple(map(int, told["version"])), frozenset(map(str, told["there"])))
         except subprocess.TimeoutExpired:
             return f"did not answer within {timeout:.0f} s"
-        except (OSError, subprocess.SubprocessError, ValueError, KeyError) as error:
+        except (OSError, subprocess.SubprocessError) as error:
             return f"does not start ({type(error).__name__})"
+        except (ValueError, KeyError, TypeError):
+            return "does not answer as a Python interpreter does"
 
 
 def choose(candidates: Iterable[Path], modules: Sequence[str], own: Path = Path(sys.executable)) -> Choice:
@@ -91,7 +95,7 @@ def choose(candidates: Iterable[Path], modules: Sequence[str], own: Path = Path(
         against.append(f"{path} {reason}")
     passed_over = f"; passed over: {'; '.join(against)}" if against else ": the checkout has no virtual environment"
     if not (reason := _reason(own, modules)):
-        return Choice(own, f"that of alwrity-doctor{passed_over}")
+        return Choice(own, f"that of alwrity-doctor{passed_over}", own=True)
     raise CannotCheck(
         f"no interpreter can drive the backend{passed_over}; {own} {reason}",
         f"install what is missing in the backend's environment (Python 3.11 or later), or beside alwrity-doctor: "
@@ -99,7 +103,22 @@ def choose(candidates: Iterable[Path], modules: Sequence[str], own: Path = Path(
     )
 
 
-_DISTRIBUTIONS: Final = {"faiss": "faiss-cpu"}
+def named(path: Path, modules: Sequence[str]) -> Choice:
+    """Return the interpreter that the user named. Raises CannotCheck, with what it lacks, if it cannot be used.
+
+    No other one is tried: the user said which environment is meant.
+    """
+    told = ask(path, modules)
+    if isinstance(told, str):
+        raise CannotCheck(f"{path} {told}", "name the interpreter of the backend's environment: --python PATH")
+    if reason := told.lacks(modules):
+        names = " ".join(_DISTRIBUTIONS.get(name, name) for name in modules if name not in told.modules)
+        install = f"install what is missing: {path} -m pip install {names}"
+        raise CannotCheck(f"{path} {reason}", install if names else "name a newer one: --python PATH")
+    return Choice(path, "named with --python")
+
+
+_DISTRIBUTIONS: Final = {"faiss": "faiss-cpu", "jwt": "PyJWT", "dotenv": "python-dotenv"}
 """Module -> the distribution that has it, where the names differ."""
 
 

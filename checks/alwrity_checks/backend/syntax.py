@@ -55,6 +55,8 @@ class Fault:
     kind: Syntax
     message: str
     remedy: str
+    line: int | None = None
+    """1-based; None where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,19 +88,19 @@ def syntax_fault(path: Path, interpreter: Path, others: Sequence[Path] = ()) -> 
     if marker := _MARKER.search(source):
         line = source.count(b"\n", 0, marker.start()) + 1
         message = f"{path}:{line} does not parse: a merge conflict was left in it"
-        return Fault(Syntax.CONFLICT, message, "resolve the conflict: keep one side between <<<<<<< and >>>>>>>")
+        return Fault(Syntax.CONFLICT, message, "resolve the conflict: keep one side between <<<<<<< and >>>>>>>", line)
     said = f"{where} does not parse under Python {_dotted(asked.version)}: {asked.error}"
     for other in others:
         seen = _parsed(source, other)
         if seen and seen.error is None and seen.version > asked.version:
-            return _newer(f"{said}; it does under {_dotted(seen.version)}", _dotted(seen.version))
+            return _newer(f"{said}; it does under {_dotted(seen.version)}", _dotted(seen.version), asked.line)
     if asked.version < _LATER and asked.error.startswith("f-string"):
-        return _newer(f"{said}; it may be Python {_dotted(_LATER)}'s syntax", _dotted(_LATER))
-    return Fault(Syntax.ERROR, said, "correct the file")
+        return _newer(f"{said}; it may be Python {_dotted(_LATER)}'s syntax", _dotted(_LATER), asked.line)
+    return Fault(Syntax.ERROR, said, "correct the file", asked.line)
 
 
-def _newer(message: str, version: str) -> Fault:
-    return Fault(Syntax.NEWER, message, f"run the backend, and this program, with Python {version} or later")
+def _newer(message: str, version: str, line: int | None) -> Fault:
+    return Fault(Syntax.NEWER, message, f"run the backend, and this program, with Python {version} or later", line)
 
 
 def _parsed(source: bytes, interpreter: Path) -> _Parsed | None:

@@ -1,4 +1,4 @@
-"""The experiment of issue 2: the historical provider and the component, put through the same scenarios.
+"""The experiment of issue 2: the historical provider, the component and a checkout, put through the same scenarios.
 
 Nothing is contacted but this machine. Pauses are counted and not waited for, so that minutes take seconds.
 """
@@ -17,6 +17,7 @@ from alwrity_checks.hf.scenarios.targets import HfTarget, targets
 from alwrity_checks.loopback import direct_connections
 from alwrity_checks.model import Event, Observation, Outcome
 from alwrity_checks.redaction import scrub
+from alwrity_checks.sandbox.target import CheckoutTarget, put_through
 
 if TYPE_CHECKING:
     from alwrity_checks.model import Observer
@@ -33,17 +34,22 @@ class HfExperiment:
         """Return the provider in both of its states, and the component."""
         return targets()
 
-    async def run(self, target: HfTarget, observer: Observer) -> Sequence[Observation]:
-        """Put `target` through every scenario; one that raises is `unknown`, and the others go on.
+    async def run(self, target: HfTarget | CheckoutTarget, observer: Observer) -> Sequence[Observation]:
+        """Put `target` through every scenario of what it can be asked for; one that raises is `unknown`.
 
-        Raises MissingExtra: without the openai client there is nothing to observe.
+        Raises MissingExtra: without the openai client there is nothing to observe. Raises CannotCheck of a checkout
+        that cannot be driven; that one needs the client in its own environment.
         """
+        name = f"experiment {self.issue}: {target}"
+        if isinstance(target, CheckoutTarget):
+            return await put_through(target, [(rule(one.code), one.title) for one in SCENARIOS], observer, name=name)
         if not all(map(find_spec, ("openai", "jsonschema"))):
             raise MissingExtra("hf", "the experiment of issue 2")
-        name = f"experiment {self.issue}: {target}"
         observations = []
         with direct_connections():
             for scenario in SCENARIOS:
+                if scenario.function not in target.functions:
+                    continue
                 observer.notify(Event("progress", name, scenario.title))
                 observation = await _observe(target, scenario)
                 observations.append(observation)

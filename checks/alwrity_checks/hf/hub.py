@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from alwrity_checks.hf.base_url import is_loopback, is_router, right_url
+from alwrity_checks.hf.base_url import ROUTER, is_loopback, is_router, right_url
 from alwrity_checks.hf.router import BASE_URL_NAMES, TOKEN_NAMES
 from alwrity_checks.settings import Source
 
@@ -58,17 +58,20 @@ def carries_safely(url: str) -> bool:
 def stray_destination(settings: Settings) -> Setting | None:
     """Return the setting that would send a token to where whoever set the token did not mean it to go.
 
-    Whoever can put a .env beside the command must not be sent a token from elsewhere.
+    Whoever can put a .env beside the command must not be sent a token from elsewhere; nor must whoever can write a
+    checkout's code, unless it names Hugging Face's own router.
     """
     token = next((one for one in settings.every(*TOKEN_NAMES) if one.value.reveal().strip()), None)
     if token is None:
         return None
     destinations = settings.every(*BASE_URL_NAMES, ENDPOINT_NAME)
     return next(
-        (
-            one
-            for one in destinations
-            if one.value.reveal().strip() and one.source is Source.DOTENV and one.location.name != token.location.name
-        ),
+        (one for one in destinations if one.value.reveal().strip() and _is_stray(one, token)),
         None,
     )
+
+
+def _is_stray(destination: Setting, token: Setting) -> bool:
+    if destination.source is Source.LITERAL:
+        return origin(destination.value.reveal()) != origin(ROUTER)
+    return destination.source is Source.DOTENV and destination.location.name != token.location.name

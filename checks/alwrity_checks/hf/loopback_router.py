@@ -93,6 +93,8 @@ class LoopbackRouter:
         """What every path answers, where it is not None."""
         self.requests: list[Request] = []
         """Every request, in the order of arrival."""
+        self.missed: list[str] = []
+        """Method and path of every request that led to no route, in the order of arrival."""
         self.calls: list[Call] = []
         """Every chat completion that got past the token, in the order of arrival."""
         self.most_at_once: Counter[str] = Counter()
@@ -169,7 +171,7 @@ class LoopbackRouter:
                     self._enter(served)
                 await asyncio.sleep(self.latency)
             else:
-                reply = self._get(request) or self._canned(Behaviour.ROUTE_MISSING)
+                reply = self._get(request) or self._no_route(request)
             number = {"x-request-id": f"Root=1-{next(self._numbers):08x}"}
             yield replace(reply, headers={**number, **reply.headers})
         finally:
@@ -247,6 +249,10 @@ class LoopbackRouter:
     def _account(self, request: Request) -> Account | None:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         return self.accounts.get(token.strip()) if scheme.lower() == "bearer" else None
+
+    def _no_route(self, request: Request) -> Reply:
+        self.missed.append(f"{request.method} {request.path}")
+        return self._canned(Behaviour.ROUTE_MISSING)
 
     def _get(self, request: Request) -> Reply | None:
         """Return the answer to everything but a chat completion; None where there is no such route."""

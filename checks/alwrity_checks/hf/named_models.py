@@ -5,7 +5,7 @@ The code is AJaySi/ALwrity's at ce9bf293 (2026-06-13), `backend/services/llm_pro
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
@@ -58,14 +58,17 @@ class NamedModel:
     """The setting's place, or the line of the backend's code."""
 
 
-def models_named(settings: Settings) -> tuple[NamedModel, ...]:
-    """Return the deployments that the settings name, each once; if they name none, those of the backend's code."""
+def models_named(settings: Settings, code: Sequence[NamedModel] = ()) -> tuple[NamedModel, ...]:
+    """Return the deployments that the settings name, each once; if they name none, those of the backend's code.
+
+    `code` is what a checkout's code names; without one, what is known of the public repository's.
+    """
     found: dict[str, NamedModel] = {}
     for one in _of_settings(settings):
         found.setdefault(one.deployment, one)
     if found:
         return tuple(found.values())
-    return tuple(NamedModel(deployment, where) for deployment, where in BACKEND_MODELS.items())
+    return tuple(code) or tuple(NamedModel(deployment, where) for deployment, where in BACKEND_MODELS.items())
 
 
 def _of_settings(settings: Settings) -> Iterator[NamedModel]:

@@ -148,9 +148,11 @@ class Router:
 
     def refuse_bad_base_url(self) -> None:
         """Raise ConfigurationError if the base URL cannot work."""
+        where = self.origins.get("base_url", "")
         for problem in self.problems:
             if problem.fatal:
-                raise ConfigurationError(f"{scrub(self.base_url)}: {problem.message}", f"use {problem.right}")
+                told = f"{scrub(self.base_url)}: {problem.message}{f'; it comes from {where}' if where else ''}"
+                raise ConfigurationError(told, f"use {problem.right}")
 
 
 async def _whole(ask: Callable[..., Awaitable[Any]]) -> Reply | Answer:

@@ -50,8 +50,20 @@ def shared_registry() -> ModelRegistry:
     """Return the registry of this process, made from its environment at the first call."""
     with _shared.lock:
         if _shared.registry is None:
+            _let_speak()
             _shared.registry = ModelRegistry.from_environment()
         return _shared.registry
+
+
+def _let_speak() -> None:
+    """Let warnings reach stderr where the process has set up no logging of its own.
+
+    ALwrity logs by loguru, and its root logger has no handler (ce9bf293, logging_config.py): with the null handler of a
+    library in the way, a download that fails would be told to nobody.
+    """
+    for handler in tuple(_log.handlers):
+        if isinstance(handler, logging.NullHandler):
+            _log.removeHandler(handler)
 
 
 class LocalLLMWrapper:

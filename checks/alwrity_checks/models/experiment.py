@@ -1,4 +1,4 @@
-"""The experiment of issue 5: the historical wrapper and the component, put through the same scenarios.
+"""The experiment of issue 5: the historical wrapper, the component and a checkout, put through the same scenarios.
 
 Calls and threads are tried with models that cost nothing, through the real code of both. What needs the hub's client, a
 limit on memory or real models plays in children; the models are tiny checkpoints with random weights. Nothing is
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 
@@ -19,6 +20,7 @@ from alwrity_checks.models.scenarios import calls, real
 from alwrity_checks.models.scenarios.scenario import Scenario, Seen
 from alwrity_checks.models.scenarios.targets import ModelsTarget, targets
 from alwrity_checks.redaction import scrub
+from alwrity_checks.sandbox.target import CheckoutTarget, put_through
 
 if TYPE_CHECKING:
     from alwrity_checks.model import Observer
@@ -42,11 +44,14 @@ class ModelsExperiment:
         """Return the historical wrapper, and the component."""
         return targets()
 
-    async def run(self, target: ModelsTarget, observer: Observer) -> Sequence[Observation]:
+    async def run(self, target: ModelsTarget | CheckoutTarget, observer: Observer) -> Sequence[Observation]:
         """Put `target` through every scenario; one that raises is `unknown`, and the others go on.
 
-        Takes some ten seconds. Raises MissingExtra without the libraries of [models].
+        Takes some ten seconds. Raises MissingExtra without the libraries of [models], and CannotCheck of a checkout
+        that cannot be driven.
         """
+        if isinstance(target, CheckoutTarget):
+            return await self._put_through(target, observer)
         if any(find_spec(name) is None for name in ("torch", "transformers", "llguidance", "jsonschema")):
             raise MissingExtra("models", "the experiment of issue 5")
         name = f"experiment {self.issue}: {target}"
@@ -72,6 +77,13 @@ class ModelsExperiment:
         finally:
             real.stop()
         return tuple(observations)
+
+    async def _put_through(self, target: CheckoutTarget, observer: Observer) -> Sequence[Observation]:
+        """Have a checkout's own modules play, in its interpreter."""
+        plan = {**target.sandbox.plan, "codes": [scenario.code for scenario in self._scenarios]}
+        target = replace(target, sandbox=replace(target.sandbox, plan=plan))
+        scenarios = [(rule(scenario.code), scenario.title) for scenario in self._scenarios]
+        return await put_through(target, scenarios, observer, name=f"experiment {self.issue}: {target}")
 
 
 def _played(scenario: Scenario, target: ModelsTarget) -> Seen:

@@ -120,6 +120,12 @@ class LoopbackHub:
         """`http://127.0.0.1:<port>`, for HF_ENDPOINT."""
         return self._server.origin
 
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """The ports of both origins."""
+        servers = (self._server, self._store)
+        return tuple(int(one.origin.rpartition(":")[2]) for one in servers if one is not None)
+
     def start(self, port: int = 0) -> None:
         """Start, at `port` if one is named. Raises OSError where it is taken."""
         self._server.start(port)

@@ -6,19 +6,21 @@ import asyncio
 import contextlib
 import json
 import os
-import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
 from alwrity_checks.errors import CannotCheck
 from alwrity_checks.redaction import scrub
 from alwrity_checks.startup.legacy import AGENT_MODEL
-from alwrity_checks.startup.serve import EVENT
+from alwrity_checks.startup.serve import DRIVEN, EVENT
+
+if TYPE_CHECKING:
+    from alwrity_checks.startup.race_targets import StartTarget
 
 __all__ = ["Moment", "RunningServer", "Start", "environment", "running"]
 
@@ -53,6 +55,8 @@ class Start:
     log: str = ""
     ended: bool = False
     """Whether the server's process has ended by itself."""
+    code: int | None = None
+    """The exit code it ended with by itself, negative for a signal."""
 
     def at(self, event: str) -> float | None:
         """Return when `event` first happened; None if it has not."""
@@ -75,12 +79,26 @@ class Start:
             return None if self.ended else False
         return ended is None or answered < ended
 
+    def to_json(self) -> dict[str, object]:
+        """Return what `from_json` makes it from."""
+        moments = [[one.event, one.at, dict(one.told)] for one in self.moments]
+        return {"moments": moments, "log": self.log, "ended": self.ended}
+
+    @classmethod
+    def from_json(cls, told: Mapping[str, Any]) -> Start:
+        """Return what `to_json` was made from; the log is scrubbed once more, with the secrets that are known here."""
+        moments = [Moment(str(event), float(at), dict(more)) for event, at, more in told["moments"]]
+        return cls(moments, scrub(str(told["log"])), bool(told["ended"]))
+
 
 class RunningServer:
     """A server that was started, until the block ends."""
 
-    def __init__(self, process: asyncio.subprocess.Process, log: IO[bytes], began: float) -> None:
+    def __init__(
+        self, process: asyncio.subprocess.Process, log: IO[bytes], began: float, reach: Callable[[int], None]
+    ) -> None:
         self.start = Start()
+        self._reach = reach
         self._process = process
         self._log = log
         self._began = began
@@ -120,6 +138,7 @@ class RunningServer:
         port = self.start.told("listening", "port")
         if not isinstance(port, int):
             return False
+        self._reach(port)
         try:
             async with asyncio.timeout(seconds):
                 reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -159,12 +178,14 @@ class RunningServer:
             raise CannotCheck("the server's output is no pipe", "report it as a fault of alwrity-doctor")
         async for line in self._process.stdout:
             text = line.decode("utf-8", "replace")
-            if not text.startswith(EVENT):
+            if not text.startswith((EVENT, DRIVEN)):
                 self._log.write(line)
                 continue
-            told = json.loads(text[len(EVENT) :])
+            told = json.loads(text.removeprefix(EVENT))
             self._note(told.pop("event"), told)
-        self.start.ended = not self._killed
+        code = await self._process.wait()
+        if not self._killed:
+            self.start.ended, self.start.code = True, code
         self._changed.set()
 
     def _note(self, event: str, told: Mapping[str, object] | None = None) -> None:
@@ -192,21 +213,18 @@ def environment(endpoint: str, cache: Path, more: Mapping[str, str] | None = Non
 
 
 @asynccontextmanager
-async def running(target: str, variables: Mapping[str, str]) -> AsyncIterator[RunningServer]:
+async def running(target: StartTarget, variables: Mapping[str, str]) -> AsyncIterator[RunningServer]:
     """Start the server of `target` and yield it; it is gone when the block ends."""
     with tempfile.TemporaryFile() as log:
         began = time.monotonic()
         process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "alwrity_checks.startup.serve",
-            target,
+            *target.command,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=log,
             env=dict(variables),
         )
-        server = RunningServer(process, log, began)
+        server = RunningServer(process, log, began, target.reach)
         try:
             yield server
         finally:

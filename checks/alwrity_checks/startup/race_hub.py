@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -12,11 +13,12 @@ from alwrity_checks.startup.legacy import AGENT_MODEL, BOOTSTRAP_MODEL
 if TYPE_CHECKING:
     from alwrity_checks.models.loopback_hub import LoopbackHub
 
-__all__ = ["SIZES", "WEIGHTS", "weights_of", "write_models"]
+__all__ = ["SIZES", "WEIGHTS", "size_of", "weights_of", "write_models"]
 
 WEIGHTS: Final = "model.safetensors"
 SIZES: Final = {BOOTSTRAP_MODEL: 4_000_000, AGENT_MODEL: 2_000_000}
 """Bytes of weights: 6.2 and 3.1 GB, divided by about 1,550."""
+_SIZE: Final = max(SIZES.values())
 _CONFIG: Final = {
     "architectures": ["Qwen2ForCausalLM"],
     "model_type": "qwen2",
@@ -33,12 +35,13 @@ _CONFIG: Final = {
 """A shape that fits everywhere: a plan is made of it before anything is fetched."""
 
 
-def write_models(directory: Path) -> dict[str, Path]:
-    """Write both models below `directory` and return where each is."""
+def write_models(directory: Path, more: Iterable[str] = ()) -> dict[str, Path]:
+    """Write both models, and `more` of the size of the larger one, below `directory`; return where each is."""
     found = {}
-    for model, size in SIZES.items():
+    for model in dict.fromkeys((*SIZES, *more)):
         root = directory / model.replace("/", "--")
         root.mkdir(parents=True)
+        size = SIZES.get(model, _SIZE)
         tensor = {"dtype": "BF16", "shape": [size // 2], "data_offsets": [0, size]}
         header = json.dumps({"model.embed_tokens.weight": tensor}).encode()
         filling = random.Random(model).randbytes(size)  # noqa: S311 - a filling, the same in every run
@@ -47,6 +50,11 @@ def write_models(directory: Path) -> dict[str, Path]:
         (root / "tokenizer.json").write_text("{}")
         found[model] = root
     return found
+
+
+def size_of(models: Iterable[str]) -> int:
+    """Return the bytes of the weights of these models."""
+    return sum(SIZES.get(model, _SIZE) for model in models)
 
 
 def weights_of(hub: LoopbackHub) -> list[str]:

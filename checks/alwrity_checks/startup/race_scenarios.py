@@ -11,27 +11,30 @@ import contextlib
 import re
 import sys
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from alwrity_checks.model import Evidence, Outcome
 from alwrity_checks.models.loopback_hub import Fault, LoopbackHub
-from alwrity_checks.startup.legacy import AGENT_MODEL
 from alwrity_checks.startup.race import RunningServer, Start, environment, running
-from alwrity_checks.startup.race_hub import SIZES, weights_of
+from alwrity_checks.startup.race_hub import SIZES, size_of, weights_of
 from alwrity_checks.startup.serve import ROOM_VARIABLE
 
 if TYPE_CHECKING:
     from alwrity_checks.startup.race_targets import StartTarget
 
-__all__ = ["SCENARIOS", "Scenario", "Seen", "Stage"]
+__all__ = ["PORTS_VARIABLE", "SCENARIOS", "Scenario", "Seen", "Stage"]
 
 _PATIENCE: Final = 60.0
 """Seconds after which something hangs that nothing keeps waiting."""
 _HOLD: Final = 2.5
 """Seconds for which a hub that says nothing is left so, at least; and at least twenty times what a bare start takes."""
 _ROOM: Final = 1_000_000
+_MODEL: Final = re.compile(r"(?:\b|_)(?:LLM|models?)(?:\b|_)", re.IGNORECASE)
+PORTS_VARIABLE: Final = "ALWRITY_RACE_PORTS"
+"""The ports of the hub, for a server that may connect to no others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,14 @@ class Stage:
     def rate(self) -> float:
         """Bytes a second."""
         return max(SIZES.values()) / self.seconds
+
+    def starting(
+        self, target: StartTarget, hub: LoopbackHub, more: Mapping[str, str] | None = None
+    ) -> AbstractAsyncContextManager[RunningServer]:
+        """Start the server of `target`, with `hub` as its hub and an empty cache."""
+        ports = {PORTS_VARIABLE: ",".join(map(str, hub.ports))}
+        variables = environment(hub.endpoint, self.directory, {**ports, **target.settings, **(more or {})})
+        return running(target, variables)
 
     @property
     def hold(self) -> float:
@@ -94,9 +105,9 @@ class Scenario:
 
 async def _slow(target: StartTarget, stage: Stage) -> Seen:
     with LoopbackHub(stage.models, rate=stage.rate) as hub:
-        async with running(target.name, environment(hub.endpoint, stage.directory)) as server:
+        async with stage.starting(target, hub) as server:
             await _listen(server, stage.patience)
-            usable = await server.ask("/agent", "usable", stage.patience)
+            usable = not target.agent or await server.ask("/agent", "usable", stage.patience)
             await server.until_event("download-ended", stage.patience)
         facts = {"downloaded": ", ".join(weights_of(hub)) or "nothing", "bytes sent": f"{hub.bytes_sent:,}"}
     seen = _order(server.start)
@@ -105,26 +116,24 @@ async def _slow(target: StartTarget, stage: Stage) -> Seen:
 
 async def _unused(target: StartTarget, stage: Stage) -> Seen:
     with LoopbackHub(stage.models) as hub:
-        async with running(target.name, environment(hub.endpoint, stage.directory)) as server:
-            await _listen(server, stage.patience)
-            usable = await server.ask("/agent", "usable", stage.patience)
+        async with stage.starting(target, hub) as server:
+            listening = await _listen(server, stage.patience)
+            usable = not target.agent or await server.ask("/agent", "usable", stage.patience)
         asked = weights_of(hub)
-    unused = [model for model in asked if model != AGENT_MODEL]
-    if not usable or AGENT_MODEL not in asked:
+    unused = [model for model in asked if model not in target.used]
+    if not listening or not usable or not asked or (target.agent and target.agent not in asked):
         return Seen(Outcome.UNKNOWN, "the agents' model was never fetched", server.start)
     if unused:
-        wasted = sum(SIZES[model] for model in unused)
-        told = (
-            f"downloaded {', '.join(unused)}, which no agent uses: {wasted:,} of {wasted + SIZES[AGENT_MODEL]:,} bytes"
-        )
+        wasted, all_of_it = size_of(unused), size_of(asked)
+        told = f"downloaded {', '.join(unused)}, which no agent uses: {wasted:,} of {all_of_it:,} bytes"
         return Seen(Outcome.REPRODUCED, told, server.start)
-    return Seen(Outcome.ABSENT, f"downloaded {AGENT_MODEL} alone, which the agents use", server.start)
+    return Seen(Outcome.ABSENT, f"downloaded {' and '.join(asked)} alone, which the backend uses", server.start)
 
 
 def _held(fault: Fault) -> Play:
     async def play(target: StartTarget, stage: Stage) -> Seen:
         with LoopbackHub(stage.models, fault=fault, after=500_000) as hub:
-            async with running(target.name, environment(hub.endpoint, stage.directory)) as server:
+            async with stage.starting(target, hub) as server:
                 listening = asyncio.create_task(_listen(server, stage.patience))
                 asked = await server.until_seen(lambda: bool(hub.requests), stage.patience)
                 # The hub never goes on: who waits for it waits for as long as it is left so.
@@ -144,7 +153,7 @@ def _refused(fault: Fault | None, cause: str) -> Play:
             hub = stack.enter_context(LoopbackHub(stage.models, fault=fault, retry_after=600))
             if fault is None:
                 stack.close()
-            async with running(target.name, environment(hub.endpoint, stage.directory)) as server:
+            async with stage.starting(target, hub) as server:
                 return await _told(server, stage, re.compile(cause, re.IGNORECASE))
 
     return play
@@ -154,8 +163,7 @@ async def _full_disk(target: StartTarget, stage: Stage) -> Seen:
     if sys.platform == "win32":
         return Seen(Outcome.UNKNOWN, "the limit that stands for a full disk does not exist on Windows")
     with LoopbackHub(stage.models) as hub:
-        variables = environment(hub.endpoint, stage.directory, {ROOM_VARIABLE: str(_ROOM)})
-        async with running(target.name, variables) as server:
+        async with stage.starting(target, hub, {ROOM_VARIABLE: str(_ROOM)}) as server:
             await _listen(server, stage.patience)
             troubled = await server.until(_has_failed, stage.patience)
         weights = hub.bytes_sent
@@ -169,13 +177,12 @@ async def _full_disk(target: StartTarget, stage: Stage) -> Seen:
 
 
 async def _killed(target: StartTarget, stage: Stage) -> Seen:
-    model = target.model
-    with LoopbackHub({model: stage.models[model]}, rate=stage.rate) as hub:
-        variables = environment(hub.endpoint, stage.directory)
-        async with running(target.name, variables) as server:
-            reached = await server.until_seen(lambda: hub.bytes_sent >= SIZES[model] // 2, stage.patience)
+    whole = size_of(target.models)
+    with LoopbackHub({model: stage.models[model] for model in target.models}, rate=stage.rate) as hub:
+        async with stage.starting(target, hub) as server:
+            reached = await server.until_seen(lambda: hub.bytes_sent >= whole // 2, stage.patience)
         hub.rate, before = None, hub.bytes_sent
-        async with running(target.name, variables) as again:
+        async with stage.starting(target, hub) as again:
             await _listen(again, stage.patience)
             ended = await again.until_event("download-ended", stage.patience)
         after = hub.bytes_sent - before
@@ -184,9 +191,9 @@ async def _killed(target: StartTarget, stage: Stage) -> Seen:
     facts = {
         "sent before the kill": f"{before:,}",
         "sent after it": f"{after:,}",
-        "the model's weights": f"{SIZES[model]:,}",
+        "the model's weights": f"{whole:,}",
     }
-    if after >= SIZES[model]:
+    if after >= whole:
         return Seen(
             Outcome.REPRODUCED, f"after kill -9 the download began anew: all {after:,} bytes again", again.start, facts
         )
@@ -222,7 +229,7 @@ def _has_failed(start: Start) -> bool:
 
 
 async def _told(server: RunningServer, stage: Stage, cause: re.Pattern[str]) -> Seen:
-    """Return whether the log of a start whose download fails names the model and the cause in one line."""
+    """Return whether the log of a start whose download fails has a line that is about a model and names the cause."""
     listening = await _listen(server, stage.patience)
     failed = await server.until(_has_failed, stage.patience)
     await server.kill()
@@ -232,11 +239,16 @@ async def _told(server: RunningServer, stage: Stage, cause: re.Pattern[str]) -> 
     if reason == "does-not-fit":
         return Seen(Outcome.UNKNOWN, "this machine has no memory for the model, so nothing was fetched", server.start)
     log = server.start.log.strip()
-    lines = [line for line in log.splitlines() if any(model in line for model in SIZES) and cause.search(line)]
+    lines = [line.strip() for line in log.splitlines() if _is_about_a_model(line, stage) and cause.search(line)]
     if not lines:
         told = "the download failed, and the log does not say so"
         return Seen(Outcome.REPRODUCED, told, server.start, {"log": log[-400:] or "empty"})
-    return Seen(Outcome.ABSENT, f"the log says what failed ({reason})", server.start, {"log": lines[0][:400]})
+    why = f" ({reason})" if reason else ""
+    return Seen(Outcome.ABSENT, f"the log says what failed{why}", server.start, {"log": lines[0][:400]})
+
+
+def _is_about_a_model(line: str, stage: Stage) -> bool:
+    return any(model in line for model in stage.models) or _MODEL.search(line) is not None
 
 
 SCENARIOS: Final = (

@@ -21,16 +21,20 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from alwrity_checks.models import ModelRegistry
 
-__all__ = ["EVENT", "ROOM_VARIABLE", "main"]
+__all__ = ["DRIVEN", "EVENT", "ROOM_VARIABLE", "fill_disk", "main", "serve", "tell", "watch"]
 
 EVENT: Final = "\x1e"
 """Begins a line that tells an event (the record separator, RFC 7464)."""
+DRIVEN: Final = '{"event": '
+"""Begins one from a server in the sandbox, which has standard output for nothing else."""
 ROOM_VARIABLE: Final = "ALWRITY_RACE_ROOM"
 """Bytes that the disk has left: what the disk's free space is said to be, and beyond which a file cannot grow."""
 _LOOK: Final = 0.02
 _telling = threading.Lock()
 
 Agent = Callable[[], Awaitable[object]]
+Tell = Callable[..., None]
+"""Tells an event by its name, and more of it as named values."""
 
 
 def tell(event: str, **more: object) -> None:
@@ -43,18 +47,20 @@ def tell(event: str, **more: object) -> None:
 def main(target: str) -> None:
     """Start as `target` does, and serve until killed."""
     tell("started")
-    if room := os.environ.get(ROOM_VARIABLE):
-        _fill_disk(int(room))
+    fill_disk()
     asyncio.run({"legacy": _legacy, "fixed": _fixed, "bare": _bare}[target]())
 
 
-def _fill_disk(room: int) -> None:
-    """Make the disk as good as full for this process: in what is said of it, and in what can be written.
+def fill_disk() -> None:
+    """Make the disk as good as full for this process, if the race wants it: in what is said of it, and can be written.
 
     No root is needed for it, as for a small file system; the price is that a write fails with EFBIG, not ENOSPC.
     """
+    if not (told := os.environ.get(ROOM_VARIABLE)):
+        return
     import resource
 
+    room = int(told)
     usage = shutil.disk_usage
     shutil.disk_usage = lambda path: usage(path)._replace(free=room)
     resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
@@ -67,7 +73,7 @@ async def _legacy() -> None:
     tell("download-began")
     done = bootstrap_local_llm_models()  # blocks the loop, which serves nobody yet: that is the fault
     tell("download-ended", ok=done)
-    await _serve(lambda: asyncio.to_thread(load_agent_model))
+    await serve(lambda: asyncio.to_thread(load_agent_model))
 
 
 async def _fixed() -> None:
@@ -78,14 +84,14 @@ async def _fixed() -> None:
     with ModelRegistry.from_environment() as registry:
         registry.prefetch("agent")
         tell("download-began")
-        watching = asyncio.create_task(_watch(registry))
+        watching = asyncio.create_task(watch(registry, tell))
         try:
-            await _serve(lambda: asyncio.shield(watching))
+            await serve(lambda: asyncio.shield(watching))
         finally:
             watching.cancel()
 
 
-async def _watch(registry: ModelRegistry) -> None:
+async def watch(registry: ModelRegistry, tell: Tell) -> None:
     """Tell what becomes of the download, and return when the model is here. Raises RuntimeError where it never will."""
     troubled = False
     while True:
@@ -108,10 +114,12 @@ async def _bare() -> None:
     async def nothing() -> None:
         """There is no model."""
 
-    await _serve(nothing)
+    await serve(nothing)
 
 
-async def _serve(agent: Agent) -> None:
+async def serve(agent: Agent, tell: Tell = tell) -> None:
+    """Answer requests until killed; tell the port."""
+
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             path = (await reader.readline()).split(b" ")[1]

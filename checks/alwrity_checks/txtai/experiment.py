@@ -6,25 +6,23 @@ contacted, and no model is needed: the vectors are made from hashes.
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import json
-import os
-import signal
-from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from alwrity_checks.errors import CannotCheck, MissingExtra
 from alwrity_checks.model import Event, Evidence, Observation, Outcome, TargetKind
 from alwrity_checks.redaction import scrub
+from alwrity_checks.sandbox.conversation import evidence_from, lines, meet
+from alwrity_checks.sandbox.sandbox import Launch
 from alwrity_checks.txtai.rules import rule
 from alwrity_checks.txtai.scenarios import free as free_running
 from alwrity_checks.txtai.scenarios.backend import MODULES, BackendTarget
 from alwrity_checks.txtai.scenarios.catalogue import SCENARIOS
-from alwrity_checks.txtai.scenarios.child import Launch, arguments, environment
+from alwrity_checks.txtai.scenarios.child import arguments, environment
 from alwrity_checks.txtai.scenarios.scenario import Scenario, Seen
 from alwrity_checks.txtai.scenarios.targets import Contender, targets
 from alwrity_checks.txtai.scenarios.trial import seen_from
@@ -34,8 +32,6 @@ if TYPE_CHECKING:
 
 __all__ = ["SCENARIOS", "Played", "TxtaiExperiment", "experiment"]
 
-_LONGEST_LINE: Final = 1 << 24
-"""Bytes; a recording is one line."""
 _SILENCE: Final = 180.0
 """Seconds without a word from the child, after which it is taken to hang: the longest scenario takes a minute."""
 _TRY: Final = "see whether it starts without this program, in the backend's directory: {} -c 'import {}'"
@@ -129,15 +125,16 @@ class TxtaiExperiment:
             trials: list[Seen] = []
             ended = ""
             plan = {"codes": [scenario.code for scenario in remaining], "trials": self._trials, "free": self._free}
-            async for line in _lines(target, "play", json.dumps(plan), silence=_SILENCE):
-                if "begins" in line and not trials:
-                    observer.notify(Event("progress", name, remaining[0].title))
-                if "seen" in line:
-                    trials.append(_scrubbed(seen_from(line["seen"])))
-                if len(trials) == self._trials:
-                    observations.append(self._observed(target, remaining.pop(0), trials, observer))
-                    trials = []
-                ended = line.get("ended", "")
+            with _launched(target, "play", json.dumps(plan)) as launch:
+                async for line in lines(launch, _SILENCE):
+                    if "begins" in line and not trials:
+                        observer.notify(Event("progress", name, remaining[0].title))
+                    if "seen" in line:
+                        trials.append(_scrubbed(seen_from(line["seen"])))
+                    if len(trials) == self._trials:
+                        observations.append(self._observed(target, remaining.pop(0), trials, observer))
+                        trials = []
+                    ended = line.get("ended", "")
             if remaining:
                 # The child ended before its last scenario: that one is open, and the others go on in another child.
                 message = f"the process of the scenario ended {ended}"
@@ -170,94 +167,29 @@ class TxtaiExperiment:
         """
         if target.obstacle is not None:
             raise target.obstacle
-        begun = ""
-        told: dict[str, Any] = {}
-        async for line in _lines(target, "meet", silence=target.patience):
-            begun = line.get("begins", begun)
-            told = {**told, **line}
-        if "met" in told:
+        meeting = await meet(target.sandbox, target.patience, "service")
+        if not meeting.hindrance:
             driven_by = Evidence("driven by", ", ".join(filter(None, (str(target.interpreter), target.note))))
-            return replace(target, facts=(driven_by, *_evidence(told["met"])))
-        if target.lean and told.get("heavier"):
+            return replace(target, facts=(driven_by, *meeting.facts))
+        if target.lean and meeting.heavier:
             # An older txtai, or the service itself, needs what is left out to save time.
             return await self._met(replace(target, lean=False))
-        if "unmet" in told:
-            hindrance = f"the checkout's service cannot be driven: {_said(told)}"
-        elif begun:
-            hindrance = f"the process ended {told['ended']} while {begun}"
-        else:
-            hindrance = f"{target.interpreter} ended {told['ended']} before it could say anything"
-        raise CannotCheck(hindrance, _TRY.format(target.interpreter, MODULES[0][1]))
-
-
-def _said(told: Mapping[str, Any]) -> str:
-    """Return what hinders a service, with the lines it logged."""
-    return "; ".join([scrub(told["unmet"]), *(one.value for one in _evidence(told.get("evidence", ())))])
-
-
-def _evidence(told: Iterable[Sequence[str]]) -> tuple[Evidence, ...]:
-    return tuple(Evidence(label, scrub(value)) for label, value in told)
+        raise CannotCheck(meeting.hindrance, _TRY.format(target.interpreter, MODULES[0][1]))
 
 
 def _scrubbed(seen: Seen) -> Seen:
     """Scrub what a child said: it does not know which secrets this process has wrapped."""
-    evidence = _evidence((one.label, one.value) for one in seen.evidence)
+    evidence = evidence_from((one.label, one.value) for one in seen.evidence)
     return replace(seen, message=scrub(seen.message), evidence=evidence)
 
 
 @contextmanager
 def _launched(target: Contender, act: str, *words: str) -> Iterator[Launch]:
     if isinstance(target, BackendTarget):
-        with target.sandboxed(act, *words) as launch:
+        with target.sandbox.launched(act, *words) as launch:
             yield launch
     else:
         yield Launch(arguments(act, str(target), *words), environment())
-
-
-async def _lines(target: Contender, act: str, *words: str, silence: float) -> AsyncIterator[dict[str, Any]]:
-    """Yield what the child says, and at last how it `ended`: on its own, or killed after `silence` seconds."""
-    with _launched(target, act, *words) as launch:
-        try:
-            child = await asyncio.create_subprocess_exec(
-                *launch.arguments,
-                env=launch.environment,
-                cwd=launch.directory,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.DEVNULL,
-                limit=_LONGEST_LINE,
-                start_new_session=True,
-            )
-        except OSError as error:
-            yield {"ended": f"at its start: {error.strerror}"}
-            return
-        try:
-            assert child.stdout is not None  # noqa: S101 - asked for above
-            while line := await asyncio.wait_for(child.stdout.readline(), silence):
-                # Before our program begins, what an interpreter runs at each start may print what it likes.
-                if line.startswith(b"{"):
-                    yield json.loads(line)
-            yield {"ended": f"with {_told(await child.wait())}"}
-        except TimeoutError:
-            yield {"ended": f"after {silence:.0f} s of silence"}
-        finally:
-            _kill(child)
-            if child.returncode is None:
-                await child.wait()
-
-
-def _told(code: int) -> str:
-    """Return an exit code in words."""
-    return f"{code} ({signal.Signals(-code).name})" if code < 0 else str(code)
-
-
-def _kill(child: asyncio.subprocess.Process) -> None:
-    """Kill a child with its own children, among which one may hang for ever."""
-    with contextlib.suppress(ProcessLookupError):
-        if hasattr(os, "killpg"):
-            os.killpg(child.pid, signal.SIGKILL)
-        else:
-            child.kill()
 
 
 def experiment() -> TxtaiExperiment:

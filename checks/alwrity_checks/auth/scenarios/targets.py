@@ -17,10 +17,20 @@ from alwrity_checks.auth.scenarios.stage import ORIGIN, Stage
 from alwrity_checks.auth.verifier import ClerkTokenVerifier
 from alwrity_checks.model import Evidence, Target, TargetKind
 
-__all__ = ["Answer", "AuthTarget", "ComponentTarget", "Deployment", "LegacyTarget", "Ruling", "targets"]
+__all__ = [
+    "FRESH",
+    "LIMITS",
+    "Answer",
+    "AuthTarget",
+    "ComponentTarget",
+    "Deployment",
+    "LegacyTarget",
+    "Ruling",
+    "targets",
+]
 
-_FRESH: Final = 300.0
-_LIMITS: Final = FetchLimits(retry_pause=0.01)
+FRESH: Final = 300.0
+LIMITS: Final = FetchLimits(retry_pause=0.01)
 """Those of production; only the pause before the retry is cut short."""
 
 
@@ -133,7 +143,7 @@ class ComponentTarget:
         clock = _StoppedClock()
         verifier = ClerkTokenVerifier.from_environment(
             {**stage.environment, **environment, "CLERK_AUTHORIZED_PARTIES": ORIGIN},
-            remote_keys=lambda url: RemoteKeys(stage.resolve(url), fresh=_FRESH, limits=_LIMITS, clock=clock.read),
+            remote_keys=lambda url: RemoteKeys(stage.resolve(url), fresh=FRESH, limits=LIMITS, clock=clock.read),
         )
         return _Verifier(verifier, stage.instance.issuer, clock)
 
@@ -170,7 +180,7 @@ class _Verifier:
         return Answer(Ruling.ACCEPTED, session.user_id)
 
     def let_key_set_age(self) -> None:
-        self.clock.advance(_FRESH + 1.0)
+        self.clock.advance(FRESH + 1.0)
 
 
 def targets() -> tuple[AuthTarget, ...]:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Final
 
 from alwrity_checks.errors import DoctorError
 from alwrity_checks.model import Evidence, Outcome
-from alwrity_checks.models.legacy import FALLBACKS
 from alwrity_checks.models.scenarios.scenario import Scenario, Seen
 from alwrity_checks.models.scenarios.stage import NEEDS, Stage, wait_until
 from alwrity_checks.models.steps import Precision, Runtime
@@ -65,9 +64,9 @@ def _threads(target: ModelsTarget) -> Seen:
     loads = len(stage.tried)
     facts = (Evidence("threads", str(_THREADS)), Evidence("loads", str(loads)), *_evidence(errors))
     if hanging or errors or not loads:
-        return Seen(
-            Outcome.UNKNOWN, f"{hanging} of {_THREADS} threads hang, {len(errors)} failed, {loads} loads", facts
-        )
+        why = f" ({errors[0]})" if errors else ""
+        message = f"{hanging} of {_THREADS} threads hang, {len(errors)} failed{why}, {loads} loads"
+        return Seen(Outcome.UNKNOWN, message, facts)
     outcome = Outcome.REPRODUCED if loads > 1 else Outcome.ABSENT
     return Seen(outcome, f"{_THREADS} threads, {loads} load{'s' * (loads != 1)} of one model", facts)
 
@@ -76,20 +75,21 @@ def _failing_primary(target: ModelsTarget) -> Seen:
     """Ask four times, one after the other, where the first model cannot be loaded and the second can."""
 
     def load(model: str) -> None:
-        if model == FALLBACKS[0]:
+        if model == stage.tried[0]:
             raise OSError("the model's files are damaged")
 
     stage = Stage(load)
     deployment = target.deploy(stage)
     served = sum(_served(deployment) for _ in range(_CALLS))
     deployment.close()
-    primary = stage.tried.count(FALLBACKS[0])
+    primary = stage.tried.count(stage.tried[0]) if stage.tried else 0
     facts = (
         Evidence("calls", str(_CALLS)),
         Evidence("attempts at the failing model", str(primary)),
         Evidence("loads", str(len(stage.tried))),
     )
-    if served < _CALLS or not primary:
+    # Where there is no fallback nobody is served, and the attempts count all the same.
+    if primary <= 1 and (served < _CALLS or not primary):
         return Seen(Outcome.UNKNOWN, f"{served} of {_CALLS} calls got a model, {primary} attempts at the first", facts)
     outcome = Outcome.REPRODUCED if primary > 1 else Outcome.ABSENT
     return Seen(outcome, f"{_CALLS} calls: the failing model was tried {primary} time{'s' * (primary != 1)}", facts)
@@ -106,13 +106,15 @@ def _order(target: ModelsTarget) -> Seen:
     served = _served(deployment)
     deployment.close()
     tried = [(model, _need(model)) for model in stage.tried]
-    told = " > ".join(f"{model.rpartition('/')[2]} ({need >> 20} MiB)" for model, need in tried)
+    told = " > ".join(f"{model.rpartition('/')[2]} ({_mebibytes(need)})" for model, need in tried)
     facts = (Evidence("tried", told),)
     if served or len(tried) < 2:  # noqa: PLR2004 - an order takes two
         return Seen(Outcome.UNKNOWN, "no fallback was tried, so that no order was seen", facts)
-    up = next((after for before, after in itertools.pairwise(tried) if after[1] >= before[1]), None)
-    if up is not None:
+    known = [need for _, need in tried if need is not None]
+    if any(after >= before for before, after in itertools.pairwise(known)):
         return Seen(Outcome.REPRODUCED, f"memory ran out, and something larger was tried next: {told}", facts)
+    if len(known) < len(tried):
+        return Seen(Outcome.UNKNOWN, f"how much one of these needs was never measured: {told}", facts)
     return Seen(Outcome.ABSENT, f"memory ran out, and only lighter models were tried: {told}", facts)
 
 
@@ -122,10 +124,13 @@ def _error_text(target: ModelsTarget) -> Seen:
     def load(_model: str) -> None:
         raise OSError("no such model")
 
-    deployment = target.deploy(Stage(load))
+    stage = Stage(load)
+    deployment = target.deploy(stage)
     try:
         answer = deployment.answer("Name a title.")
     except Exception as error:  # noqa: BLE001 - that it raises is the subject
+        if not stage.tried:
+            return Seen(Outcome.UNKNOWN, f"no model was asked for: {_words(error)}")
         return Seen(Outcome.ABSENT, f"the caller is told by an error: {_words(error)}")
     finally:
         deployment.close()
@@ -226,8 +231,12 @@ def _served(deployment: Deployment) -> bool:
     return True
 
 
-def _need(model: str) -> int:
-    return NEEDS[model, Runtime.TRANSFORMERS, Precision.BFLOAT16]
+def _need(model: str) -> int | None:
+    return NEEDS.get((model, Runtime.TRANSFORMERS, Precision.BFLOAT16))
+
+
+def _mebibytes(need: int | None) -> str:
+    return "unknown" if need is None else f"{need >> 20} MiB"
 
 
 def _words(error: BaseException) -> str:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from alwrity_checks.models.generation import LocalModel
     from alwrity_checks.models.runtimes.interface import LoadedModel
 
+__all__ = ["PROMPT", "SCHEMA", "judged", "limit_address_space"]
+
 SCHEMA: Final[Mapping[str, Any]] = {
     "type": "object",
     "properties": {
@@ -30,7 +32,7 @@ SCHEMA: Final[Mapping[str, Any]] = {
     "required": ["title", "score"],
     "additionalProperties": False,
 }
-_PROMPT: Final = 'Answer in JSON only: {"title": a title of at most 12 characters, "score": 0 to 9}.'
+PROMPT: Final = 'Answer in JSON only: {"title": a title of at most 12 characters, "score": 0 to 9}.'
 _CONTEXT: Final = 512
 _ROOM: Final = 700 << 20
 """Bytes of address space that are left when the loads begin: more than the runtime and the small model need, less than
@@ -93,7 +95,7 @@ def _memory_legacy(directory: Path) -> dict[str, Any]:
             raise
         return lambda _prompt: ""
 
-    if (unsupported := _limit()) is not None:
+    if (unsupported := limit_address_space()) is not None:
         return {"unsupported": unsupported}
     _ = legacy.LegacyWrapper(legacy.LegacyModules(load)).llm
     return {"begun": begun, "loaded": begun[-1], "failure": failures[0] if failures else ""}
@@ -112,7 +114,7 @@ def _memory_fixed(directory: Path) -> dict[str, Any]:
         "SIF_AGENT_RUNTIME": "transformers",
         "SIF_AGENT_PRECISION": "float32",
     }
-    if (unsupported := _limit()) is not None:
+    if (unsupported := limit_address_space()) is not None:
         return {"unsupported": unsupported}
     begun: list[str] = []
 
@@ -145,7 +147,7 @@ def _two_models(directory: Path) -> tuple[Path, Path]:
     return large, write_checkpoint(directory / "small", "tiny")
 
 
-def _limit() -> str | None:
+def limit_address_space() -> str | None:
     """Limit the address space to what is in use and `_ROOM`; return why it cannot be done."""
     try:
         import resource
@@ -162,7 +164,7 @@ def _json_legacy(directory: Path) -> dict[str, Any]:
     answers = {}
     for step, place in _models(directory).items():
         model = _loaded(step, place)
-        answers[_named(step)] = _judged(model.generate_sync(_PROMPT, max_new_tokens=48).text)
+        answers[_named(step)] = judged(model.generate_sync(PROMPT, max_new_tokens=48).text)
     return {"answers": answers}
 
 
@@ -171,8 +173,8 @@ def _json_fixed(directory: Path) -> dict[str, Any]:
     answers = {}
     for step, place in _chain(directory).items():
         try:
-            value = _loaded(step, place).generate_json_sync(_PROMPT, SCHEMA, max_new_tokens=48)
-            answers[_named(step)] = _judged(json.dumps(value))
+            value = _loaded(step, place).generate_json_sync(PROMPT, SCHEMA, max_new_tokens=48)
+            answers[_named(step)] = judged(json.dumps(value))
         except DoctorError as error:
             answers[_named(step)] = f"{type(error).__name__}: {error}"
     return {"answers": answers}
@@ -209,7 +211,8 @@ def _named(step: Step) -> str:
     return f"{step.model} in {step.runtime}"
 
 
-def _judged(text: str) -> str:
+def judged(text: str) -> str:
+    """Return whether a text is JSON that is valid against the schema, in its first word, and the text."""
     import jsonschema
 
     try:

@@ -24,11 +24,14 @@ from alwrity_checks.redaction import scrub
 if TYPE_CHECKING:
     from alwrity_checks.models.scenarios.targets import ModelsTarget
 
-__all__ = ["SCENARIOS", "stop"]
+__all__ = ["LARGE", "SCENARIOS", "SMALL", "json_seen", "memory_seen", "offline_seen", "stop"]
 
 _PATIENCE: Final = 90.0
 """Seconds until a child is taken to hang: the longest play takes twenty."""
 _SECONDS_ALLOWED: Final = 5.0
+LARGE: Final = "large"
+SMALL: Final = "small"
+"""What the models are called of which one cannot fit under the limit."""
 _running: Final[set[subprocess.Popen[bytes]]] = set()
 _lock: Final = threading.Lock()
 
@@ -44,7 +47,21 @@ def stop() -> None:
 def _offline(target: ModelsTarget) -> Seen:
     """Ask where nobody listens at the hub's address, and nothing says that this machine is offline."""
     with _nobody() as endpoint:
-        told = _play("offline", target, {"HF_ENDPOINT": endpoint})
+        return offline_seen(_play("offline", target, {"HF_ENDPOINT": endpoint}))
+
+
+def _memory(target: ModelsTarget) -> Seen:
+    """Ask for a model that cannot fit under a limit of the address space, with one behind it that can."""
+    return memory_seen(_play("memory", target, {"HF_HUB_OFFLINE": "1"}))
+
+
+def _json(target: ModelsTarget) -> Seen:
+    """Ask every model of a chain, in each runtime, for JSON that satisfies a schema."""
+    return json_seen(_play("json", target, {"HF_HUB_OFFLINE": "1"}))
+
+
+def offline_seen(told: Mapping[str, Any]) -> Seen:
+    """Return what a play without a network shows: `seconds` of them `pauses`, and the `error` that a caller gets."""
     seconds, error = float(told["seconds"]), str(told["error"])
     facts = (
         Evidence("error", scrub(error)[:200]),
@@ -57,23 +74,24 @@ def _offline(target: ModelsTarget) -> Seen:
     return Seen(outcome, f"{seconds:.1f} s until the caller is told that no model can be had", facts)
 
 
-def _memory(target: ModelsTarget) -> Seen:
-    """Ask for a model that cannot fit under a limit of the address space, with one behind it that can."""
-    told = _play("memory", target, {"HF_HUB_OFFLINE": "1"})
+def memory_seen(told: Mapping[str, Any]) -> Seen:
+    """Return what a play under a limit shows: the loads that were `begun`, what was `loaded`, and the first `failure`.
+
+    `unsupported` says why it could not be played.
+    """
     facts = tuple(Evidence(label, scrub(str(value))[:200]) for label, value in told.items())
     if told.get("unsupported"):
         return Seen(Outcome.UNKNOWN, str(told["unsupported"]), facts)
-    if told["loaded"] != "small":
+    if told["loaded"] != SMALL:
         return Seen(Outcome.UNKNOWN, "neither model could be loaded under the limit", facts)
-    if told["begun"][0] == "large":
+    if told["begun"][0] == LARGE:
         message = f"the load of what cannot fit was begun, and failed: {told['failure']}"
         return Seen(Outcome.REPRODUCED, scrub(message)[:240], facts)
     return Seen(Outcome.ABSENT, f"what cannot fit was not tried: {scrub(str(told['failure']))[:160]}", facts)
 
 
-def _json(target: ModelsTarget) -> Seen:
-    """Ask every model of a chain, in each runtime, for JSON that satisfies a schema."""
-    told = _play("json", target, {"HF_HUB_OFFLINE": "1"})
+def json_seen(told: Mapping[str, Any]) -> Seen:
+    """Return what a play shows in which models were asked for JSON: the `answers`, each judged in its first word."""
     answers: Mapping[str, str] = told["answers"]
     facts = tuple(Evidence(step, scrub(answer)[:120]) for step, answer in answers.items())
     facts = (*facts, Evidence("models", "tiny, with random weights"))

@@ -76,7 +76,19 @@ class ComponentTarget:
         return str(self.target)
 
 
-ModelsTarget = LegacyTarget | ComponentTarget
+class ModelsTarget(Protocol):
+    """What the scenarios are done to. Its `str` names it in the output."""
+
+    @property
+    def target(self) -> Target:
+        """What it is called."""
+
+    @property
+    def facts(self) -> tuple[Evidence, ...]:
+        """What is told of it beside what the scenarios see."""
+
+    def deploy(self, stage: Stage, environment: Mapping[str, str] | None = None) -> Deployment:
+        """Use it on `stage`, with the settings of `environment`; None: with its historical chain."""
 
 
 class _LegacyDeployment:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from alwrity_checks.model import Evidence, Target, TargetKind
-from alwrity_checks.txtai.scenarios.child import Launch
-from alwrity_checks.txtai.scenarios.sandbox import environment
+from alwrity_checks.sandbox.sandbox import Sandbox
 
 if TYPE_CHECKING:
     from alwrity_checks.errors import CannotCheck
+    from alwrity_checks.redaction import Secret
 
 __all__ = ["MODULES", "NEEDED", "BackendTarget"]
 
@@ -27,7 +24,7 @@ MODULES: Final = (
 """Of the checkout, what is imported for real, and whether there is no driving it without."""
 NEEDED: Final = ("txtai", "faiss", "numpy")
 """Modules that the interpreter must have."""
-_DRIVER: Final = Path(__file__).parents[1] / "driver.py"
+_DRIVER: Final = "alwrity_checks.txtai.driver"
 _PATIENCE: Final = 120.0
 
 
@@ -47,22 +44,18 @@ class BackendTarget:
     facts: tuple[Evidence, ...] = ()
     patience: float = _PATIENCE
     """Seconds for the first import and the first document; what takes longer is taken to hang."""
+    handed: Mapping[str, Secret] = field(default_factory=dict)
+    """Settings from the checkout's `.env` files, where the user wants them used."""
 
     @property
     def target(self) -> Target:
         """What it is called."""
         return Target(TargetKind.BACKEND, "", str(self.backend))
 
-    @contextmanager
-    def sandboxed(self, act: str, *words: str) -> Iterator[Launch]:
-        """Give what carries out an act, in a directory that is removed in the end with all that was left in it."""
-        with tempfile.TemporaryDirectory(prefix="alwrity-doctor-", ignore_cleanup_errors=True) as name:
-            directory = Path(name).resolve()
-            work = directory / "work"
-            work.mkdir()
-            told = {"backend": str(self.backend), "sandbox": str(directory), "lean": self.lean}
-            command = [str(self.interpreter), str(_DRIVER), json.dumps(told), act, *words]
-            yield Launch(command, environment(directory, self.interpreter), str(work))
+    @property
+    def sandbox(self) -> Sandbox:
+        """Where it runs."""
+        return Sandbox(self.backend, _DRIVER, self.interpreter, {"lean": self.lean}, self.handed)
 
     def __str__(self) -> str:
         return str(self.target)

@@ -15,20 +15,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Final, Protocol, TextIO, runtime_checkable
+from typing import Any, Final, Protocol, runtime_checkable
+
+from alwrity_checks.sandbox.sandbox import Launch
 
 __all__ = [
     "ACTS",
     "UNNEEDED",
     "Ended",
-    "Launch",
     "Launcher",
     "arguments",
     "environment",
     "main",
     "run",
-    "say",
-    "speak_through",
     "without_torch",
 ]
 
@@ -38,19 +37,6 @@ _MODULE: Final = "alwrity_checks.txtai.scenarios.child"
 UNNEEDED: Final = ("torch", "transformers", "sentence_transformers", "sklearn", "scipy")
 _ROOT: Final = Path(__file__).parents[3]
 """The directory from which `alwrity_checks` is imported."""
-
-
-_channel: TextIO | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Launch:
-    """How a child is started."""
-
-    arguments: list[str]
-    environment: Mapping[str, str]
-    directory: str | None = None
-    """Where; None for where its parent is."""
 
 
 @runtime_checkable
@@ -119,19 +105,6 @@ def run(act: str, target: object, *words: str, timeout: float) -> Ended:
 def _objects(output: bytes) -> list[dict[str, Any]]:
     """Return the complete lines: a child that was killed may have left half of one."""
     return [json.loads(line) for line in output.split(b"\n")[:-1] if line.startswith(b"{")]
-
-
-def say(**fields: object) -> None:
-    """Print a line; it has left the process when this returns."""
-    channel = _channel or sys.stdout
-    channel.write(json.dumps(fields) + "\n")
-    channel.flush()
-
-
-def speak_through(channel: TextIO) -> None:
-    """Let `say` print there, where stdout is not ours alone."""
-    global _channel  # noqa: PLW0603 - one process, one stdout
-    _channel = channel
 
 
 def without_torch() -> None:

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from alwrity_checks.model import Evidence, Outcome, TargetKind
+from alwrity_checks.sandbox.speech import say
 from alwrity_checks.txtai.point import hooked
 from alwrity_checks.txtai.scenarios.calls import warm
-from alwrity_checks.txtai.scenarios.child import run, say
+from alwrity_checks.txtai.scenarios.child import run
 from alwrity_checks.txtai.scenarios.scenario import USER, Offer, Scenario, Seen, batch, found, texts
 from alwrity_checks.txtai.scenarios.stage import Stage
 from alwrity_checks.txtai.watching import Call, watched

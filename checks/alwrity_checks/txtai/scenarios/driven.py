@@ -10,22 +10,22 @@ from __future__ import annotations
 import asyncio
 import functools
 import importlib
-import json
 import os
 import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
 from alwrity_checks.model import Evidence, Outcome, Target, TargetKind
 from alwrity_checks.redaction import scrub
+from alwrity_checks.sandbox.sandbox import Launch
+from alwrity_checks.sandbox.speech import say
 from alwrity_checks.txtai.legacy.service import BACKGROUND, INITIALISE
-from alwrity_checks.txtai.scenarios.child import UNNEEDED, Launch, say
+from alwrity_checks.txtai.scenarios.child import UNNEEDED
 from alwrity_checks.txtai.scenarios.scenario import USER, Offer, batch, found
 from alwrity_checks.txtai.scenarios.stage import Stage
 
@@ -33,9 +33,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from alwrity_checks.sandbox.inside import Inside
     from alwrity_checks.txtai.indexes import SemanticIndexes
-    from alwrity_checks.txtai.scenarios.guard import Guard
-    from alwrity_checks.txtai.scenarios.log_lines import LogLines
     from alwrity_checks.txtai.scenarios.scenario import Seen
     from alwrity_checks.txtai.scenarios.targets import Deployment, Service
 
@@ -59,52 +58,43 @@ _CLOSING: Final = 20.0
 class DrivenTarget:
     """The checkout's service; a deployment is a fresh import, so that nothing survives a restart but its files."""
 
-    backend: Path
-    command: tuple[str, ...]
-    """What starts a further process like this one; the act and its words follow."""
-    lines: LogLines
-    guard: Guard
-    home: Path
-    """The working directory between two deployments: that of one may go with its stage."""
+    inside: Inside
 
     @property
     def target(self) -> Target:
         """What it is called."""
-        return Target(TargetKind.BACKEND, "", str(self.backend))
+        return Target(TargetKind.BACKEND, "", str(self.inside.backend))
 
     @property
     def facts(self) -> tuple[Evidence, ...]:
-        """The versions of what it runs on."""
-        return tuple(Evidence(name, told) for name in _DISTRIBUTIONS if (told := _version(name)))
+        """What it runs on."""
+        return self.inside.facts(*_DISTRIBUTIONS)
 
     def deploy(self, stage: Stage) -> Deployment:
         """Import the module anew, on the stage's directory and model. Raises what its import raises."""
         os.chdir(stage.root)
-        self.lines.restart()
-        importlib.invalidate_caches()
-        for name in [one for one in sys.modules if one == PACKAGES[0] or one.startswith(f"{PACKAGES[0]}.")]:
-            del sys.modules[name]
-        for name in PACKAGES:
-            package = ModuleType(name)
-            package.__path__ = [str(self.backend.joinpath(*name.split(".")))]
-            sys.modules[name] = package
+        self.inside.lines.restart()
+        self.inside.forget(PACKAGES[0])
+        self.inside.package(*PACKAGES)
+        # The working directory between two deployments: that of one may go with its stage.
+        home = self.inside.home
         module = importlib.import_module(MODULE)
         service = getattr(module, CLASS)
         if service.__module__.partition(".")[0] == __name__.partition(".")[0]:
-            return _component(service, stage, self.home)
-        return _Process(service, stage, _staged(module, stage), self.home)
+            return _component(service, stage, home)
+        return _Process(service, stage, _staged(module, stage), home)
 
     def launch(self, act: str, *words: str) -> Launch:
         """Return what carries out an act in a further process of the sandbox."""
-        return Launch([*self.command, act, *words], dict(os.environ))
+        return Launch([*self.inside.command, act, *words], dict(os.environ))
 
     def testimony(self, seen: Seen) -> Seen:
         """Add what was logged and what the sandbox refused; what it may have caused itself, it does not blame."""
-        refused = self.guard.refusals()
+        refused = self.inside.guard.refusals()
         evidence = (
             *seen.evidence,
             *(Evidence("refused by the sandbox", scrub(what)) for _, what in refused),
-            *self.lines.told(),
+            *self.inside.lines.told(),
         )
         if seen.outcome is Outcome.REPRODUCED and any(kind == "write" for kind, _ in refused):
             message = f"{seen.message}; but the sandbox had refused a write, so that it proves nothing"
@@ -113,13 +103,6 @@ class DrivenTarget:
 
     def __str__(self) -> str:
         return str(self.target)
-
-
-def _version(distribution: str) -> str:
-    try:
-        return version(distribution)
-    except PackageNotFoundError:
-        return ""
 
 
 def _call_it_background() -> None:
@@ -286,10 +269,10 @@ class _DropIn:
         os.chdir(self.home)
 
 
-def meet(target: DrivenTarget, known: str) -> None:
+def meet(target: DrivenTarget) -> None:
     """Say what the service is and runs on, once it has stored and found a document; or what hinders it.
 
-    `known` is a JSON object of facts that are handed through. What was begun is said before: it may not return.
+    What was begun is said before: it may not return.
     `heavier` is said of what may come of an import that was left out to save time.
     """
     say(begins="the checkout's service was imported")
@@ -316,9 +299,7 @@ def meet(target: DrivenTarget, known: str) -> None:
     elif not loads:
         say(unmet="it does not take its model from txtai's Embeddings, which is all that can be stood in for")
     else:
-        versions = ", ".join(f"{one.label} {one.value}" for one in target.facts)
-        facts = [versions, *(f"{label}: {value}" for label, value in json.loads(known).items())]
-        say(met=[["driven on", "; ".join(facts)]])
+        say(met=[[one.label, one.value] for one in target.facts])
 
 
 def _is_importable(name: str) -> bool:
@@ -330,8 +311,8 @@ def _is_importable(name: str) -> bool:
 
 
 def _heard(target: DrivenTarget) -> dict[str, Any]:
-    refused = [Evidence("refused by the sandbox", scrub(what)) for _, what in target.guard.refusals()]
-    return {"evidence": [[one.label, one.value] for one in (*refused, *target.lines.told())]}
+    refused = [Evidence("refused by the sandbox", scrub(what)) for _, what in target.inside.guard.refusals()]
+    return {"evidence": [[one.label, one.value] for one in (*refused, *target.inside.lines.told())]}
 
 
 async def _stored(deployment: Deployment, offer: Offer) -> set[str]:

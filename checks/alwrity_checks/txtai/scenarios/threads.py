@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from alwrity_checks.model import Evidence, Outcome
+from alwrity_checks.sandbox.speech import say
 from alwrity_checks.txtai.legacy.engine import hashed
 from alwrity_checks.txtai.scenarios.calls import warm
-from alwrity_checks.txtai.scenarios.child import Ended, run, say
+from alwrity_checks.txtai.scenarios.child import Ended, run
 from alwrity_checks.txtai.scenarios.scenario import USER, Offer, Scenario, Seen, batch
 from alwrity_checks.txtai.scenarios.stage import EMBEDDINGS_CALLS, ENGINE_CALLS, Model, Stage, embeddings_class
 from alwrity_checks.txtai.watching import Call, watched

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from alwrity_checks.model import Evidence, Outcome
 from alwrity_checks.redaction import scrub
+from alwrity_checks.sandbox.speech import say
 from alwrity_checks.txtai.recorder import Recording
 from alwrity_checks.txtai.scenarios import free
 from alwrity_checks.txtai.scenarios.catalogue import SCENARIOS
-from alwrity_checks.txtai.scenarios.child import say
 from alwrity_checks.txtai.scenarios.scenario import Seen
 
 if TYPE_CHECKING:

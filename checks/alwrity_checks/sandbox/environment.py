@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from alwrity_checks.redaction import scrub
+from alwrity_checks.redaction import Secret, scrub
 
 __all__ = ["environment"]
 
@@ -39,15 +39,21 @@ _KEPT: Final = frozenset(
 _SECRETIVE: Final = re.compile(r"TOKEN|KEY|SECRET|PASS|CREDENTIAL|AUTH|DSN|DATABASE|_URL|_URI", re.IGNORECASE)
 _SHORTEST: Final = 8
 """Characters: a shorter value would be found in any path."""
+_OURS: Final = re.compile(r"(?:PYTHON|LD_|DYLD_|ALWRITY_DOCTOR_).*|.*_PROXY", re.IGNORECASE)
+"""What a `.env` file has no say in: how the interpreter starts, and where its requests go."""
 
 
 def environment(
-    directory: Path, interpreter: Path, given: Mapping[str, str] = os.environ, own: Path = Path(sys.executable)
+    directory: Path,
+    interpreter: Path,
+    given: Mapping[str, str] = os.environ,
+    own: Path = Path(sys.executable),
+    handed: Mapping[str, Secret] | None = None,
 ) -> dict[str, str]:
     """Return the environment of a process that runs foreign code with `interpreter`.
 
     Home, temporary files and caches are made below `directory`; no token, no key and no setting of the user's is in
-    it. Only our own interpreter is told where our own libraries are.
+    it, except those that are `handed` in. Only our own interpreter is told where our own libraries are.
     """
     home, temporary = directory / "home", directory / "tmp"
     for place in (home, temporary):
@@ -84,7 +90,14 @@ def environment(
         "PYTHONSAFEPATH": "1",
         "PYTHONUTF8": "1",
     }
-    return {**kept, **{name: str(path) for name, path in made.items()}, **fixed, **_libraries(interpreter, given, own)}
+    return {
+        # First: a variable that is set wins over the same one in a `.env` file.
+        **{name: value.reveal() for name, value in (handed or {}).items() if not _OURS.fullmatch(name)},
+        **kept,
+        **{name: str(path) for name, path in made.items()},
+        **fixed,
+        **_libraries(interpreter, given, own),
+    }
 
 
 def _libraries(interpreter: Path, given: Mapping[str, str], own: Path) -> dict[str, str]:
