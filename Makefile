@@ -54,7 +54,7 @@ bench-models: $(VENV)/.installed-test  ## measure local models, their plan and t
 bench-scan: $(VENV)/.installed-test  ## measure the scan of a checkout beside its peers
 	$(BIN)/python -m benchmarks.scan
 
-# Drain3 and ripgrep are no dependencies, see benchmarks/triage.py
+# Drain3 is no dependency: TRIAGE_PEERS names a directory made by pip install --target DIR drain3; RIPGREP may name a ripgrep
 bench-triage: $(VENV)/.installed-test  ## measure the triage of a log beside its peers
 	$(BIN)/python -m benchmarks.triage
 

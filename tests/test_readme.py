@@ -122,11 +122,31 @@ def test_the_model_example_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
         names["registry"].close()
 
 
+def test_the_health_example_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The example, as it stands, says that it is ready once it can verify tokens, and gives figures."""
+    monkeypatch.setenv("CLERK_PUBLISHABLE_KEY", "pk_test_Zm9vLWJhci0xMy5jbGVyay5hY2NvdW50cy5kZXYk")
+    monkeypatch.setenv("CLERK_JWT_KEY", Instance().pem())
+    names = _defined_by("alwrity_checks.health")
+
+    async def ask() -> list[httpx.Response]:
+        transport = httpx.ASGITransport(names["app"])
+        async with (
+            names["lifespan"](names["app"]),
+            httpx.AsyncClient(transport=transport, base_url="http://b") as client,
+        ):
+            return [await client.get(f"/health/{path}") for path in ("live", "ready", "metrics")]
+
+    live, ready, metrics = asyncio.run(ask())
+    assert [one.status_code for one in (live, ready, metrics)] == [200, 200, 200]
+    assert ready.json()["status"] == "ready"
+    assert "alwrity_auth_keys 1.0" in metrics.text
+
+
 def test_the_backend_example_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     """The FastAPI example, as it stands, refuses a request without a token and names no reason it should not."""
     monkeypatch.setenv("CLERK_PUBLISHABLE_KEY", "pk_test_Zm9vLWJhci0xMy5jbGVyay5hY2NvdW50cy5kZXYk")
     monkeypatch.setenv("CLERK_JWT_KEY", Instance().pem())
-    names = _defined_by("from fastapi import")
+    names = _defined_by("clerk_user(")
 
     async def ask() -> httpx.Response:
         transport = httpx.ASGITransport(names["app"])

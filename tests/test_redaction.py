@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from alwrity_checks.redaction import Secret, fingerprint, scrub
+from alwrity_checks import redaction
+from alwrity_checks.redaction import Secret, adopt_key, credentials, fingerprint, masked, scrub, shared_key
 
 if TYPE_CHECKING:
     from alwrity_checks.auth.mint import Instance
@@ -239,3 +240,25 @@ def test_scrubbing_while_secrets_are_made() -> None:
 
     with ThreadPoolExecutor(8) as pool:
         assert all("thread-secret" not in text for text in pool.map(work, range(32)))
+
+
+@pytest.mark.parametrize(
+    "text", [f"Bearer {JWT} and {JWT}", f"key {VALUE}, {PRIVATE}", "https://a:b@host/x", "nothing"]
+)
+def test_credentials_are_what_scrub_masks(text: str) -> None:
+    """Where `credentials` sees something, and nowhere else, `scrub` changes the text."""
+    spans = sorted(set(credentials(text)))
+    seen = text
+    for start, end in reversed(spans):
+        seen = seen[:start] + masked(text[start:end]) + seen[end:]
+    assert (seen == text) is (scrub(text) == text)
+    assert all(text[start:end] not in scrub(text) for start, end in spans)
+
+
+def test_processes_of_one_run_share_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With another process's key, fingerprints are that process's."""
+    before = fingerprint("x")
+    monkeypatch.setattr(redaction, "_process_key", shared_key())
+    adopt_key(b"0" * 16)
+    assert fingerprint("x") != before
+    assert shared_key() == b"0" * 16

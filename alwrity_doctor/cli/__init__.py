@@ -33,6 +33,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "models": ("alwrity_doctor.cli.models:app", "Issue 5: local models: what fits, and how fast it answers."),
         "startup": ("alwrity_doctor.cli.startup:app", "Issue 6: what a server's start waits for."),
         "scan": ("alwrity_doctor.cli.scan:app", "What a checkout's source betrays, with file and line."),
+        "triage": ("alwrity_doctor.cli.triage:app", "What a backend's log says, and what failed first."),
         "diff": ("alwrity_doctor.cli.diff:app", "What became better or worse between two reports."),
         "render": ("alwrity_doctor.cli.render:app", "Write a report again, in another format."),
         "tracker": ("alwrity_doctor.cli.tracker:app", "The root-cause catalogue: list, show, check, record."),

@@ -11,6 +11,7 @@ import typer
 from alwrity_checks.exit_code import ExitCode
 from alwrity_doctor.cli.tracker_commands import complaint
 from alwrity_doctor.cli.tracker_file import FileOption, load_tracker
+from alwrity_doctor.cli.tracker_new import new
 from alwrity_doctor.cli.tracker_record import record
 from alwrity_doctor.tracker import FORMS, SECTIONS, SHORT_FIELDS, Issue, check
 
@@ -22,6 +23,7 @@ _COLUMNS: Final = ("Status", "Severity", "Subsystem", "Title", "Validation")
 
 app = typer.Typer(help="The catalogue of issues: what is known, and which command shows it.", no_args_is_help=True)
 app.command("record")(record)
+app.command("new")(new)
 
 
 class _Format(StrEnum):

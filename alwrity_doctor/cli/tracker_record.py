@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import shlex
 import subprocess
 import sys
@@ -15,10 +14,11 @@ import typer
 
 from alwrity_checks.errors import CannotCheck, ConfigurationError
 from alwrity_checks.exit_code import ExitCode
-from alwrity_doctor.cli.output import check_writable, write_whole
+from alwrity_doctor.cli.output import check_writable
+from alwrity_doctor.cli.tracker_change import DryRunOption, YesOption, asking, write
 from alwrity_doctor.cli.tracker_commands import complaint
 from alwrity_doctor.cli.tracker_file import FileOption, load_tracker
-from alwrity_doctor.tracker import PROGRAM, Issue, load
+from alwrity_doctor.tracker import PROGRAM, Issue
 from alwrity_doctor.tracker_records import (
     BACKEND,
     Came,
@@ -33,7 +33,7 @@ from alwrity_doctor.tracker_records import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from alwrity_checks.model import Report
 
@@ -65,8 +65,8 @@ def record(  # noqa: PLR0913 - each is an option
         Path | None, typer.Option("--log", metavar="LOG", help="Also what this log shows of each issue.")
     ] = None,
     file: FileOption = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be written, and write nothing.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Write without asking.")] = False,
+    dry_run: DryRunOption = False,
+    yes: YesOption = False,
 ) -> None:
     """Run the validation of each issue and write its outcome into the issue's session log.
 
@@ -102,7 +102,7 @@ def record(  # noqa: PLR0913 - each is an option
         if triage and log:
             made.append(log_record(f"{PROGRAM} triage {shlex.quote(log.name)}", issue.number, triage))
         lines = _with(lines, issue, made)
-    _write(tracker.path, before, "\n".join(lines), asking=_asking(dry_run=dry_run, yes=yes))
+    write(tracker.path, before, "\n".join(lines), asking=asking(dry_run=dry_run, yes=yes))
     raise typer.Exit(_exit_code(came))
 
 
@@ -167,37 +167,6 @@ def _revision(backend: Path) -> str:
 
     checkout = find_checkout(backend)
     return revision_of(checkout.root) or f"the directory {checkout.root.name}"
-
-
-def _asking(*, dry_run: bool, yes: bool) -> Callable[[], bool]:
-    if dry_run:
-        return lambda: False
-    if yes:
-        return lambda: True
-    if sys.stdin.isatty() and sys.stdout.isatty():
-        return lambda: typer.confirm("Write this?")
-
-    def refuse() -> bool:
-        raise ConfigurationError("nothing was written: there is no terminal to ask on", "add --yes, or --dry-run")
-
-    return refuse
-
-
-def _write(path: Path, before: bytes, text: str, *, asking: Callable[[], bool]) -> None:
-    """Show what would change, and write it if that is wanted and nobody else has written in the meantime."""
-    old = before.decode("utf-8")
-    if text == old:
-        typer.echo(f"{path}: nothing new")
-        return
-    diff = difflib.unified_diff(old.splitlines(), text.splitlines(), str(path), str(path), lineterm="", n=1)
-    typer.echo("\n".join(diff))
-    if not asking():
-        return
-    if path.read_bytes() != before:
-        raise ConfigurationError(f"{path} was changed while the validations ran", "run it again")
-    write_whole(path, text)
-    load(path)
-    typer.echo(f"{path}: written", err=True)
 
 
 def _exit_code(came: Sequence[Came]) -> ExitCode:

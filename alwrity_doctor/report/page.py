@@ -24,6 +24,8 @@ _WIDEST: Final = 48
 """What is longer than this in a table's cell continues on the cell's next line."""
 _ROW_HEAD: Final = 18
 """A table's first column is cut down to this, or to two fifths of the page, before another one moves below."""
+_ROW_HEAD_IN_NEED: Final = 24
+"""... and down to this, where all the others then find room beside it."""
 
 
 class Page:
@@ -88,10 +90,11 @@ class Page:
         """Add a table; columns that do not fit beside the first one continue in a further table below."""
         cells = [[_cell(cell) for cell in row] for row in (heads, *rows)]
         columns = list(zip(*cells, strict=True))
-        for wrapped in (False, True):
+        usual = max(_ROW_HEAD, self._console.width * 2 // 5)
+        # The last try is the first two's, for a table that cannot be had in one part.
+        for wrapped, head in ((False, usual), (True, usual), (True, min(usual, _ROW_HEAD_IN_NEED)), (True, usual)):
             widths = [min(_WIDEST, _width(*column, wrapped=wrapped)) for column in columns]
-            room = self._console.width - min(widths[0], max(_ROW_HEAD, self._console.width * 2 // 5))
-            parts = list(_parts(widths, room))
+            parts = list(_parts(widths, self._console.width - min(widths[0], head)))
             if len(parts) == 1:
                 break
         for number, part in enumerate(parts):

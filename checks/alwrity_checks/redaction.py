@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from typing import Final, NoReturn
 
-__all__ = ["Secret", "fingerprint", "scrub"]
+__all__ = ["Secret", "adopt_key", "credentials", "fingerprint", "masked", "scrub", "shared_key"]
 
-_PROCESS_KEY: Final = os.urandom(16)
+_process_key = os.urandom(16)
 _registered: set[str] = set()
 """Every secret wrapped so far; long-lived components do not wrap what they are handed."""
 _SHORTEST_REGISTERED: Final = 8
@@ -20,7 +21,7 @@ _SHORTEST_REGISTERED: Final = 8
 
 _PREFIXES: Final = re.compile(
     r"(?:[ps]k_(?:test|live)_|whsec_|ak_|oat_|mt_|m2m_|hf_|sess_|user_|ins_|client_|mch_|dvb_|eyJ"
-    r"|-----BEGIN [A-Z ]+-----)"
+    r"|gh[pousr]_|github_pat_|AKIA|ASIA|AIza|sk-|gsk_|xox[a-z]-|-----BEGIN [A-Z ]+-----)"
 )
 _SHAPES: Final = re.compile(
     r"""
@@ -47,10 +48,22 @@ def fingerprint(value: str | bytes) -> str:
     import hashlib  # here, because OpenSSL takes 5 ms to load and most commands show no secret
 
     data = value.encode("utf-8", "surrogatepass") if isinstance(value, str) else value
-    return hashlib.blake2b(data, key=_PROCESS_KEY, digest_size=4).hexdigest()
+    return hashlib.blake2b(data, key=_process_key, digest_size=4).hexdigest()
 
 
-def _masked(value: str) -> str:
+def shared_key() -> bytes:
+    """Return the key of this process's fingerprints, for another process that works on the same run."""
+    return _process_key
+
+
+def adopt_key(key: bytes) -> None:
+    """Make this process's fingerprints those of the process that `key` is from."""
+    global _process_key  # noqa: PLW0603 - one run has one key, in however many processes it is carried out
+    _process_key = key
+
+
+def masked(value: str) -> str:
+    """Return what is shown in place of `value`: the prefix that tells its class, and its fingerprint."""
     prefix = _PREFIXES.match(value)
     return f"{prefix.group() if prefix else ''}…#{fingerprint(value)}"
 
@@ -71,7 +84,7 @@ class Secret:
         return self._value
 
     def __repr__(self) -> str:
-        return _masked(self._value)
+        return masked(self._value)
 
     def __bool__(self) -> bool:
         return bool(self._value)
@@ -101,6 +114,17 @@ def scrub(text: str) -> str:
     """
     for value in sorted(_registered, key=len, reverse=True):
         if value in text:
-            text = text.replace(value, _masked(value))
-    text = _BEARER.sub(lambda match: f"{match.group(1)}{match.group(2)}{_masked(match.group(3))}", text)
-    return _SHAPES.sub(lambda match: _masked(match.group()), text)
+            text = text.replace(value, masked(value))
+    text = _BEARER.sub(lambda match: f"{match.group(1)}{match.group(2)}{masked(match.group(3))}", text)
+    return _SHAPES.sub(lambda match: masked(match.group()), text)
+
+
+def credentials(text: str) -> Iterator[tuple[int, int]]:
+    """Yield where `scrub` would mask something in `text`, as start and end; spans may overlap."""
+    for value in _registered:
+        start = text.find(value)
+        while start >= 0:
+            yield start, start + len(value)
+            start = text.find(value, start + len(value))
+    yield from (match.span(3) for match in _BEARER.finditer(text))
+    yield from (match.span() for match in _SHAPES.finditer(text))

@@ -15,17 +15,44 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from alwrity_checks.auth.mint import Instance
+from alwrity_checks.catalogue import rules
 from alwrity_checks.hf.loopback_router import LoopbackRouter
+from alwrity_checks.model import CheckResult, Finding, Report, Verdict
 from alwrity_checks.models.synthetic import write_checkpoint
+from alwrity_doctor.report import render
+from tests.support.auth_backend import middleware, write_auth_backend
 from tests.support.capture import recorded_example
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 _SHOWN_PORT = ":48473/"
 """Where the README has the loopback router; here it gets a free port, of as many digits: the lines break alike."""
+_PROVIDER = """from openai import NotFoundError, OpenAI
+
+MODELS = ["openai/gpt-oss-120b:groq", "openai/gpt-oss-120b:cerebras"]
+
+
+def outline(prompt, token):
+    client = OpenAI(base_url="https://router.huggingface.co/hf/v1", api_key=token)
+    for model in MODELS:
+        try:
+            return client.chat.completions.create(model=model, messages=[{"role": "user", "content": prompt}])
+        except NotFoundError:
+            continue
+"""
+_REFUSED = (
+    "{time} | ERROR    | middleware.auth_middleware:verify_token:191 - Unverified token rejected (production).\n\n"
+    "{time} | ERROR    | middleware.auth_middleware:get_current_user:354 - AUTHENTICATION ERROR: Token verification "
+    "failed for endpoint: GET /api/subscription/status/user_2abcDEF (client_ip=127.0.0.1, "
+    "caller=starlette._exception_handler.wrapped_app, user_agent=Mozilla/5.0)\n\n"
+)
+_LOG = "".join(_REFUSED.format(time=f"06:3{minute}:48") for minute in range(4)) + (
+    "06:34:02 | ERROR    | services.billing:charge:19 - card declined with code 402 by the bank\n\n"
+)
 _BLOCK = re.compile(r"```console\n(.*?)```", re.DOTALL)
 _MASKS = (
     (re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z| UTC)?"), "<moment>"),
@@ -40,6 +67,7 @@ _MASKS = (
     # What a processor likes, and how fast it is.
     (re.compile(r"transformers +(bfloat16|float32)\b"), "transformers <precision>"),
     (re.compile(r"<time> +\d+$", re.MULTILINE), "<time> <rate>"),
+    (re.compile(r"client [0-9a-f]{8}"), "client <fingerprint>"),
     (re.compile(r"Root=1-[0-9a-f]{8}"), "<request id>"),
     (re.compile(r"\b\d+>\d+\b"), "<accepted>found>"),
     (re.compile(r"\bPyJWT \d[\d.]*"), "PyJWT <version>"),
@@ -96,6 +124,35 @@ def lay_out(folder: Path) -> None:
     (folder / "ready.json").write_text(json.dumps(ready), encoding="utf-8")
     write_checkpoint(folder / "tiny-model", "tiny")
     (folder / "tracker.md").write_bytes((ROOT / "tracker.md").read_bytes())
+    _lay_out_checkout(folder / "alwrity")
+    (folder / "app.log").write_text(_LOG, encoding="utf-8")
+    _lay_out_reports(folder)
+
+
+def _lay_out_checkout(root: Path) -> None:
+    """Write a small checkout with the middleware of ce9bf293, in our own words, and a wrong base URL."""
+    write_auth_backend(root, middleware("D"))
+    provider = root / "backend/services/llm_providers/huggingface_provider.py"
+    provider.parent.mkdir(parents=True)
+    provider.write_text(_PROVIDER, encoding="utf-8")
+    (root / "backend/app.py").write_text(
+        "from middleware import auth_middleware\nfrom services.llm_providers import huggingface_provider\n", "utf-8"
+    )
+    (root / "backend/requirements.txt").write_text(
+        "fastapi\nfastapi-clerk-auth\nloguru\nopenai\npyjwt\npython-dotenv\n", "utf-8"
+    )
+
+
+def _lay_out_reports(folder: Path) -> None:
+    """Write what a gate said yesterday, before a key was exchanged for a placeholder, and what it says today."""
+    rule = rules()["AUTH021"]
+    title, when = "the secret key fits the publishable key", datetime(2026, 11, 27, 9, tzinfo=UTC)
+    good = CheckResult("auth.secret-key", title, 1, Verdict.PASS)
+    found = Finding(rule, "CLERK_SECRET_KEY: a placeholder was never replaced", commands=("alwrity-doctor auth env",))
+    bad = CheckResult("auth.secret-key", title, 1, Verdict.FAIL, (found,))
+    for name, result, day in (("yesterday.json", good, when), ("today.json", bad, when + timedelta(days=1))):
+        report = Report("gate", "0.1.0", day, timedelta(milliseconds=128), (result,))
+        (folder / name).write_text(render(report, "json"), encoding="utf-8")
 
 
 def run(command: str, folder: Path) -> str:
