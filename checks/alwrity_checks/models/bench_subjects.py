@@ -13,6 +13,7 @@ from alwrity_checks.models.bench_carrier import Carrier
 from alwrity_checks.models.bench_figures import Answer, Case, Workload
 from alwrity_checks.models.errors import AnswerFailed
 from alwrity_checks.models.steps import Runtime, Step
+from alwrity_checks.telemetry import no_telemetry
 
 if TYPE_CHECKING:
     from alwrity_checks.models.generation import LocalModel
@@ -72,6 +73,7 @@ class _Ours:
                 import torch  # noqa: F401 - to import it is what is measured
                 from transformers import AutoModelForCausalLM  # noqa: F401 - the same
             else:
+                no_telemetry()
                 import onnxruntime_genai  # type: ignore[import-untyped]  # noqa: F401 - the same
             from transformers import PreTrainedTokenizerFast  # noqa: F401 - the same
         except ModuleNotFoundError as error:

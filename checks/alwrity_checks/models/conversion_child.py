@@ -21,6 +21,7 @@ from alwrity_checks.models.errors import ModelError
 from alwrity_checks.models.reasons import Reason
 from alwrity_checks.models.runtimes.failures import failure
 from alwrity_checks.models.runtimes.files import read_json
+from alwrity_checks.telemetry import no_telemetry
 
 __all__: list[str] = []
 
@@ -98,6 +99,7 @@ def main(source: Path, target: Path) -> int:
 
 
 def _build(source: Path, target: Path) -> None:
+    no_telemetry()
     # The builder's modules import each other by bare names, as when its file is run.
     import onnxruntime_genai  # type: ignore[import-untyped]
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from alwrity_checks.errors import MissingExtra
+from alwrity_checks.telemetry import no_telemetry
 from alwrity_checks.txtai.model_source import MINILM, ModelFiles, find_model
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ def import_libraries() -> None:
 
     A server that minds does this before it serves. Raises MissingExtra.
     """
+    no_telemetry()  # txtai imports onnxruntime where it is installed
     try:
         import faiss  # noqa: F401 - imported here so that its absence is known before anything is loaded
         import txtai  # type: ignore[import-untyped]  # noqa: F401 - the same

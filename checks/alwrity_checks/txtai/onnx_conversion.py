@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from alwrity_checks.errors import ConfigurationError, MissingExtra
+from alwrity_checks.telemetry import no_telemetry
 
 if TYPE_CHECKING:
     from alwrity_checks.txtai.model_source import ModelFiles
@@ -67,6 +68,7 @@ def _check_kind(directory: Path) -> None:
 
 
 def _convert_in_child(source: Path, target: Path) -> None:
+    no_telemetry()
     try:
         import onnx  # noqa: F401 - the conversion needs it; said here, before a process is started
         import onnxruntime  # type: ignore[import-untyped]  # noqa: F401 - the same

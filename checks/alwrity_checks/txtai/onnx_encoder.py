@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from alwrity_checks.errors import ConfigurationError, MissingExtra
+from alwrity_checks.telemetry import no_telemetry
 from alwrity_checks.txtai.model_source import MINILM, ModelFiles, find_model
 from alwrity_checks.txtai.onnx_conversion import converted
 
@@ -38,6 +39,7 @@ class OnnxEncoder:
 
         Raises ConfigurationError, or MissingExtra without the extra [onnx].
         """
+        no_telemetry()
         try:
             import onnxruntime  # type: ignore[import-untyped]
             from tokenizers import Tokenizer

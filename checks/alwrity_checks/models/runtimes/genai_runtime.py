@@ -23,6 +23,7 @@ from alwrity_checks.models.runtimes.heap import give_back
 from alwrity_checks.models.runtimes.manifest import check_whole
 from alwrity_checks.models.steps import Precision, Runtime
 from alwrity_checks.models.tokenizing import ends_of_model, load_tokenizer
+from alwrity_checks.telemetry import no_telemetry
 
 if TYPE_CHECKING:
     import numpy as np
@@ -69,6 +70,7 @@ class GenaiModel:
 
     def __init__(self, directory: Path, config: dict[str, Any], context: int, threads: int | None) -> None:
         """Load it; raises LoadFailed, and whatever onnxruntime raises."""
+        no_telemetry()
         import onnxruntime  # type: ignore[import-untyped]
 
         self._layout = _Layout(directory, config)
