@@ -106,6 +106,23 @@ def test_a_worker_that_is_killed_midway_changes_nothing(tmp_path: Path, logs: Pa
     assert got.to_json() == on_one_machine([str(logs / "app.log")]).to_json()
 
 
+def test_more_parts_than_a_cluster_takes_at_once_are_all_read(logs: Path, address: str) -> None:
+    """A log in many more parts than there are threads: none is left out."""
+    place = str(logs / "app.log")
+    read: list[int] = []
+    got = scan_on_cluster(
+        open_remote([place]).streams,
+        probes(),
+        gatherer(SALT),
+        scheduler=address,
+        engine="python",
+        segment=SEGMENT // 15,
+        progress=lambda _, count: read.append(count),
+    )
+    assert len(read) > 50
+    assert got.to_json() == on_one_machine([place]).to_json()
+
+
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:{free}", "127.0.0.1:{free}"])
 def test_a_scheduler_that_cannot_be_reached_is_told(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
     """Nothing listens there: a clear error."""

@@ -345,16 +345,17 @@ def _compare_code(client: Any) -> None:  # noqa: ANN401 - distributed.Client
 
 
 def _fold(client: Any, order: _Order, parts: Sequence[Part], progress: Callable[[str, int], None] | None) -> Any:  # noqa: ANN401 - distributed's
+    """Fold the parts. The order goes with every task: scattered, it would be lost with the worker that holds it."""
     from distributed import as_completed
 
     threads = sum(client.nthreads().values()) or 1
     waiting = iter(parts)
-    everywhere = client.scatter(order, broadcast=False, hash=False)
     of_future: dict[str, Part] = {}
 
     def submitted(count: int) -> Iterator[Any]:
-        for part, _ in zip(waiting, range(count), strict=False):
-            future = client.submit(_work, everywhere, part, pure=False, retries=_RETRIES)
+        # The count first: a part that was taken from `waiting` has to be submitted.
+        for _, part in zip(range(count), waiting, strict=False):
+            future = client.submit(_work, order, part, pure=False, retries=_RETRIES)
             of_future[future.key] = part
             yield future
 
@@ -368,6 +369,8 @@ def _fold(client: Any, order: _Order, parts: Sequence[Part], progress: Callable[
             progress(part.stream.id, (part.stop or part.start) - part.start)
         for next_one in submitted(1):
             running.add(next_one)
+    if of_future or next(waiting, None) is not None:
+        raise CannotCheck("the Dask cluster left parts of the logs unread", _AGAIN)
     return summary
 
 
