@@ -68,6 +68,7 @@ _MASKS = (
     (re.compile(r"transformers +(bfloat16|float32)\b"), "transformers <precision>"),
     (re.compile(r"<time> +\d+$", re.MULTILINE), "<time> <rate>"),
     (re.compile(r"client [0-9a-f]{8}"), "client <fingerprint>"),
+    (re.compile(r"^@@ .* @@$", re.MULTILINE), "@@"),
     (re.compile(r"Root=1-[0-9a-f]{8}"), "<request id>"),
     (re.compile(r"\b\d+>\d+\b"), "<accepted>found>"),
     (re.compile(r"\bPyJWT \d[\d.]*"), "PyJWT <version>"),
