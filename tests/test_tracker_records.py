@@ -29,9 +29,9 @@ from alwrity_doctor.tracker_records import (
     with_status,
     written,
 )
+from tests.support.unrecorded import unrecorded
 
 ROOT: Final = Path(__file__).resolve().parents[1]
-REAL: Final = ROOT / "tracker.md"
 COMMAND: Final = "alwrity-doctor reproduce 1"
 DAY: Final = date(2027, 1, 9)
 LATER: Final = date(2027, 2, 1)
@@ -148,7 +148,7 @@ def test_a_status_moves_by_the_stated_rule_alone(status: str, records: list[Reco
 def copy(tmp_path: Path) -> Path:
     """Return a copy of this repository's tracker."""
     path = tmp_path / "tracker.md"
-    path.write_bytes(REAL.read_bytes())
+    path.write_bytes(unrecorded())
     return path
 
 
@@ -189,11 +189,11 @@ def test_the_same_on_a_later_day_is_one_entry(copy: Path) -> None:
 
 def test_line_ends_and_byte_order_marks_stay(copy: Path) -> None:
     """A file as Windows saves it keeps its byte-order mark and its line ends, in the added lines as well."""
-    copy.write_bytes(b"\xef\xbb\xbf" + REAL.read_bytes().replace(b"\n", b"\r\n"))
+    copy.write_bytes(b"\xef\xbb\xbf" + unrecorded().replace(b"\n", b"\r\n"))
     _record(copy, 2, component(P))
     data = copy.read_bytes()
     assert data.startswith(b"\xef\xbb\xbf")
-    assert data.count(b"\n") == data.count(b"\r\n") > REAL.read_bytes().count(b"\n")
+    assert data.count(b"\n") == data.count(b"\r\n") > unrecorded().count(b"\n")
 
 
 @pytest.mark.parametrize(
@@ -238,7 +238,7 @@ def test_the_command_runs_a_validation_and_writes_what_it_came_to(copy: Path) ->
     assert shown.returncode == 0, shown.stderr
     assert "+- " in shown.stdout
     assert "recorded by `alwrity-doctor reproduce 1`: `passed`" in shown.stdout
-    assert copy.read_bytes() == REAL.read_bytes()
+    assert copy.read_bytes() == unrecorded()
     written_once = _run("1", "--file", str(copy), "--yes")
     assert (written_once.returncode, written_once.stdout) == (0, shown.stdout)
     assert [one.came for one in recorded(load(copy).issue(1))][-1] is P
@@ -252,6 +252,11 @@ def test_the_command_runs_a_validation_and_writes_what_it_came_to(copy: Path) ->
         ("`alwrity-doctor reproduce 1`:", "`alwrity-doctor startup trace -- touch x`:", "is none that is run"),
         ("`alwrity-doctor reproduce 1`:", "`alwrity-doctor models pull`:", "is none that is run"),
         ("`alwrity-doctor reproduce 1`:", "`alwrity-doctor tracker list`:", "is none that is run"),
+        ("`alwrity-doctor reproduce 1`:", "`alwrity-doctor txtai repair a --to b`:", "run"),
+        ("`alwrity-doctor reproduce 1`:", "`alwrity-doctor reproduce --backend . --python x`:", "is none that is run"),
+        ("`alwrity-doctor reproduce 1`:", "`alwrity-doctor reproduce 1 --format=json=x`:", "is none that is run"),
+        ("`alwrity-doctor reproduce 1`:", "`alwrity-doctor gate --env-file x`:", "is none that is run"),
+        ("`alwrity-doctor reproduce 1`:", "`alwrity-doctor reproduce '1`:", "cannot be run"),
         ("`alwrity-doctor reproduce 1`:", "`alwrity-doctor reproduce --forever`:", "cannot be run"),
     ],
 )

@@ -56,7 +56,6 @@ def scan(  # noqa: PLR0913 - each parameter is an option of the command
     suppressions = configured(config)
 
     async def work(observers: Sequence[Observer]) -> Report:
-        from dataclasses import replace
         from datetime import UTC, datetime
 
         from alwrity_checks.backend.verdicts import results
@@ -76,7 +75,7 @@ def scan(  # noqa: PLR0913 - each parameter is an option of the command
             found.extend(apply(suppressions, one, now) for one in results(outcome.scan, outcome.found, issue or ()))
 
         report = await reported("scan", look(), fail_on.severity, found)
-        return replace(report, settings=_compared(seen[0], since)) if seen else report
+        return _compared(report, seen[0], since) if seen and since is not None else report
 
     raise typer.Exit(deliver(work, outputs))
 
@@ -101,10 +100,14 @@ async def _apart(work: Callable[[], Outcome]) -> Outcome:
     return await asyncio.wrap_future(promise)
 
 
-def _compared(outcome: Outcome, since: str | None) -> dict[str, str]:
+def _compared(report: Report, outcome: Outcome, since: str) -> Report:
+    from dataclasses import replace
+
+    from alwrity_checks.model import Verdict
     from alwrity_checks.redaction import scrub
 
-    if since is None:
-        return {}
     standing = f"{outcome.standing} finding{'s were' if outcome.standing != 1 else ' was'} there before, and not shown"
-    return {"--since": f"{scrub(since)}: compared with {outcome.base[:12]}; {standing}"}
+    said = f"{scrub(since)}: compared with {outcome.base[:12]}; {standing}"
+    # That nothing is wrong would be said of the checkout, of which only the change was judged.
+    summary = f"nothing known was introduced since {said}." if report.verdict is Verdict.PASS else report.summary
+    return replace(report, settings={"--since": said}, summary=summary)

@@ -39,10 +39,38 @@ if TYPE_CHECKING:
 
 __all__ = ["record"]
 
-_READING: Final = frozenset({"reproduce", "gate", "auth", "hf", "txtai", "models", "startup"})
+_LOOKING: Final = frozenset(
+    {
+        "reproduce",
+        "gate",
+        "auth reproduce",
+        "auth env",
+        "hf reproduce",
+        "hf probe",
+        "txtai race",
+        "txtai status",
+        "models reproduce",
+        "models list",
+        "startup race",
+    }
+)
 """What a validation may consist of. A catalogue is a document: it does not make this program run anything else."""
-_FORBIDDEN: Final = frozenset({"trace", "pull", "index", "generate"})
-"""Of their commands those that start programs, or write."""
+_CHOOSING: Final = frozenset(
+    {
+        "--issue",
+        "--offline",
+        "--no-offline",
+        "--wait",
+        "--fail-on",
+        "--rule",
+        "--scenario",
+        "--seconds",
+        "--target",
+        "--trials",
+        "--variant",
+    }
+)
+"""The options that it may have: no other one, for there are some that start a program, read a file, or write one."""
 _PATIENCE: Final = 3600.0
 """Seconds for one validation."""
 
@@ -123,13 +151,14 @@ def _chosen(known: Sequence[int], issues: Sequence[int] | None) -> frozenset[int
 def _command(issue: Issue, program: object) -> list[str]:
     """Return the words of the validation. Raises ConfigurationError for one that this command does not run."""
     told = issue.value("Validation")
-    _, *words = shlex.split(told)
     if problem := complaint(program, f"{told} --format json"):
         raise ConfigurationError(f"the validation of issue {issue.number} cannot be run: {problem}", "correct it")
-    if words[0] not in _READING or _FORBIDDEN & set(words):
+    _, *words = shlex.split(told)
+    options = {word.partition("=")[0] for word in words if word.startswith("-")}
+    if not {words[0], " ".join(words[:2])} & _LOOKING or options - _CHOOSING:
         raise ConfigurationError(
             f"the validation of issue {issue.number}, {told!r}, is none that is run for a record",
-            f"name a command that only looks: {', '.join(sorted(_READING))}",
+            f"name a command that only looks: {', '.join(sorted(_LOOKING))}; its options may choose what it looks at",
         )
     return words
 
@@ -142,7 +171,8 @@ def _run(words: Sequence[str]) -> Report:
         place = Path(directory, "report.json")
         try:
             run = subprocess.run(  # noqa: S603 - this program, with words that were looked up in it
-                [sys.executable, "-m", "alwrity_doctor", *words, "--format", f"json={place}"],
+                # -P: the directory that we stand in may be the checkout's, and have a module named like one of ours.
+                [sys.executable, "-P", "-m", "alwrity_doctor", *words, "--format", f"json={place}"],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
@@ -163,10 +193,11 @@ def _run(words: Sequence[str]) -> Report:
 
 def _revision(backend: Path) -> str:
     from alwrity_checks.backend.checkout import find_checkout
+    from alwrity_checks.backend.files import repository_root
     from alwrity_checks.backend.revision import revision_of
 
     checkout = find_checkout(backend)
-    return revision_of(checkout.root) or f"the directory {checkout.root.name}"
+    return revision_of(repository_root(checkout)) or f"the directory {checkout.root.name}"
 
 
 def _exit_code(came: Sequence[Came]) -> ExitCode:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -61,3 +62,20 @@ def test_none_is_an_unknown_with_a_remedy(tmp_path: Path) -> None:
 def test_silence_has_an_end(tmp_path: Path) -> None:
     """An interpreter that does not answer is given up on."""
     assert ask(interpreter(tmp_path, "hangs", "exec sleep 60"), (), timeout=0.5) == "did not answer within 0 s"
+
+
+def test_endless_answer_has_an_end(tmp_path: Path) -> None:
+    """A program that prints for ever is given up on before it fills the memory."""
+    assert "does not start" in str(ask(interpreter(tmp_path, "noisy", "exec yes"), ()))
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="asks /proc which processes run")
+def test_nothing_is_left_of_what_was_asked(tmp_path: Path) -> None:
+    """What a program started beside its answer ends with it."""
+    says = f"""sleep 600 >&- & echo $! > {tmp_path}/pid; echo '{{"version": [3, 12, 1], "there": []}}'"""
+    assert isinstance(ask(interpreter(tmp_path, "leaving", says), ()), Interpreter)
+    place = Path("/proc", (tmp_path / "pid").read_text(encoding="utf-8").strip(), "stat")
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and place.exists() and ") Z " not in place.read_text(encoding="utf-8"):
+        time.sleep(0.01)
+    assert not place.exists() or ") Z " in place.read_text(encoding="utf-8")

@@ -228,3 +228,14 @@ def test_the_root_is_where_git_says(tmp_path: Path) -> None:
     commit(tmp_path / "mono")
     assert repository_root(find_checkout(root)) == tmp_path / "mono"
     assert places(scan_checkout(root)) == [("SRC004", "apps/alwrity/backend/temp.py:1")]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="makes symbolic links")
+def test_settings_are_not_read_by_another_name(tmp_path: Path) -> None:
+    """A requirements file that is a link to `.env` would put its lines into the report."""
+    root = lay_out(tmp_path, {".env": "SOME PHRASE=that opens doors\n", "backend/requirements.txt": None})
+    (root / "backend" / "requirements.txt").symlink_to(root / ".env")
+    (root / "backend" / "settings.py").symlink_to(root / ".env")
+    present = snapshot(find_checkout(root))
+    assert not any(b"doors" in data for data in (*present.sources.values(), *present.declarations.values()))
+    assert ("settings.py", "is a link to settings") in {(one.path, one.why) for one in present.left_out}

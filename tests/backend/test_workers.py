@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from typing import TYPE_CHECKING
 
 import psutil
 import pytest
@@ -11,6 +12,9 @@ from alwrity_checks.backend import workers
 from alwrity_checks.backend.parsing import FlawKind
 from alwrity_checks.backend.reading import Order, Reading, read_file
 from alwrity_checks.backend.workers import read_all
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 FAULTY = b"from loguru import logger\n\n\ndef f():\n    logger.info('%s', 1)\n"
 
@@ -26,6 +30,17 @@ def test_processes_read_what_one_reads(processes: int) -> None:
     """The same, in the same order, whoever read it; facts and traces come over whole."""
     asked = orders(120)
     assert read_all(asked, processes) == [read_file(order) for order in asked]
+
+
+def test_directory_of_the_caller_has_no_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who stands in the checkout has its modules at hand, and some may have the name of one of Python's."""
+    ran = tmp_path / "ran"
+    for name in ("pickle", "queue", "struct", "alwrity_checks"):
+        (tmp_path / f"{name}.py").write_text(f"open({str(ran)!r}, 'a')\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    asked = orders(30)
+    assert read_all(asked, 1) == [read_file(order) for order in asked]
+    assert not ran.exists()
 
 
 def test_few_files_are_read_here(monkeypatch: pytest.MonkeyPatch) -> None:

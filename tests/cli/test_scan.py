@@ -93,6 +93,16 @@ def test_since_shows_only_the_change(tmp_path: Path) -> None:
     assert "1 finding was there before" in told["settings"]["--since"]
 
 
+def test_a_change_without_a_fault_does_not_make_the_checkout_healthy(tmp_path: Path) -> None:
+    """What is said to be free of faults is the change, beside what was there before."""
+    root = lay_out(tmp_path, {SERVICE: WARNING})
+    commit(root)
+    done = run("scan", ".", "--since", "HEAD", cwd=root)
+    assert done.returncode == 0
+    assert done.stdout.startswith("PASS: nothing known was introduced since HEAD: compared with ")
+    assert "nothing is wrong" not in done.stdout
+
+
 def test_accepted_findings_are_set_apart(tmp_path: Path) -> None:
     """By the same file as the gate's."""
     lay_out(tmp_path, {SERVICE: WARNING})

@@ -84,9 +84,44 @@ def test_half_a_line_and_foreign_lines_are_passed_over(tmp_path: Path, monkeypat
 
 def test_endless_line_has_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """More than a line may hold is an answer, and the memory for it is bounded."""
-    sandbox = sandbox_with(tmp_path, monkeypatch, SAYING)
-    (tmp_path / "drivers" / "sitecustomize.py").write_text("print('x' * (1 << 26))\n", encoding="utf-8")
-    assert heard(sandbox)[-1]["ended"].startswith("by us, after a line of more than")
+    told = heard(sandbox_with(tmp_path, monkeypatch, acting("say(long='x' * (1 << 26))")))
+    assert told[-1]["ended"].startswith("by us, after a line of more than")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the interpreter is a shell script")
+def test_endless_noise_has_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An interpreter that prints for ever, and never a word of ours, is as one that is silent."""
+    monkeypatch.setattr("alwrity_checks.sandbox.conversation._STARTING", 1.0)
+    noisy = tmp_path / "python"
+    noisy.write_text("#!/bin/sh\nexec yes '{\"half\": '\n", encoding="utf-8")
+    noisy.chmod(0o755)
+    assert heard(Sandbox(tmp_path, "json", noisy), silence=1.0) == [{"ended": "after 1 s of silence"}]
+
+
+def test_what_is_no_drivers_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """JSON of another kind is no verdict and no crash, and how the child ended is not the child's to say."""
+    said = (
+        *("number=0", "number=0, seen=3", "number=0, seen={'outcome': 'fine', 'message': '', 'evidence': []}"),
+        *("number=0, seen={'outcome': 'absent', 'message': '', 'evidence': [1]}", "met=3", "ended='well'"),
+    )
+    source = acting("; ".join(f"say({one})" for one in said))
+
+    async def played(sandbox: Sandbox) -> list[Shown]:
+        return [one async for one in play(sandbox, [0], 60.0)]
+
+    sandbox = sandbox_with(tmp_path, monkeypatch, source)
+    (shown,) = asyncio.run(played(sandbox))
+    assert (shown.outcome, shown.message) == (Outcome.UNKNOWN, "the process of the scenario ended with 0")
+    assert "ended with 0 before it could say anything" in asyncio.run(meet(sandbox, 60.0)).hindrance
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_fork_of_the_child_has_no_voice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The checkout's code may fork and come back twice: what the second one finds is not heard."""
+    then = "pid = os.fork(); say(second=pid == 0); pid and os.waitpid(pid, 0)"
+    told = heard(sandbox_with(tmp_path, monkeypatch, acting(then)))
+    assert told == [{"first": 1, "words": []}, {"second": False}, {"ended": "with 0"}]
 
 
 def test_interpreter_that_is_no_program_is_an_answer(tmp_path: Path) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import socket
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from alwrity_checks.backend.interpreters import Interpreter, ask
 from alwrity_checks.redaction import Secret
 from alwrity_checks.sandbox.environment import environment
 from tests.support.sandboxed import heard, sandbox_with
@@ -85,6 +88,62 @@ def test_only_the_experiments_servers_are_reached(
     for name in ("serving", "other", "elsewhere"):
         assert told[name].startswith("OSError"), name
     assert set(told["refused"]) == {"network"}
+
+
+ROUNDABOUT = """
+import os, sqlite3, subprocess, sys
+from pathlib import Path
+from alwrity_checks.sandbox.speech import say
+
+def tried(act):
+    try:
+        return repr(act())
+    except OSError as error:
+        return f"{{type(error).__name__}}: {{error}}"
+
+def drive(inside, act, *words):
+    there = Path({place!r})
+    ours = list(inside.command)
+    say(
+        linked=tried(lambda: (there / "settings").read_text()),
+        by_os=tried(lambda: os.open(there / "settings", os.O_RDONLY)),
+        database=tried(lambda: sqlite3.connect(there / "a.db")),
+        address=tried(lambda: sqlite3.connect(f"file:{{there}}/b.db?mode=rwc", uri=True)),
+        address_of_host=tried(lambda: sqlite3.connect(f"file://localhost{{there}}/c.db", uri=True)),
+        made=tried(lambda: (there / "made").mkdir()),
+        disguised=tried(lambda: subprocess.run(ours, executable="/bin/sh")),
+    )
+    say(own=repr(sqlite3.connect("file:own.db?mode=rwc", uri=True)))
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="makes a symbolic link")
+def test_roundabout_ways_are_refused_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An `.env` by another name, a database by its address, a program that is called ours."""
+    place = tmp_path / "place"
+    place.mkdir()
+    (place / ".env").write_text("A=1\n", encoding="utf-8")
+    (place / "settings").symlink_to(place / ".env")
+    told, own, ended = heard(sandbox_with(tmp_path, monkeypatch, ROUNDABOUT.format(place=str(place))))
+    assert {name: said for name, said in told.items() if not said.startswith("Refused: ")} == {}
+    assert (own["own"][:8], ended) == ("<sqlite3", {"ended": "with 0"})
+    assert sorted(one.name for one in place.iterdir()) == [".env", "settings"]
+
+
+def test_what_runs_at_each_start_runs_in_the_sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an environment's site-packages run when its interpreter starts can do no harm, and is not heard.
+
+    So too where the interpreter is only asked for what it has.
+    """
+    outside = tmp_path / "outside"
+    source = "from alwrity_checks.sandbox.speech import say\n\ndef drive(*_):\n    say(a=1)\n"
+    sandbox = sandbox_with(tmp_path, monkeypatch, source)
+    (tmp_path / "drivers" / "sitecustomize.py").write_text(
+        f"print('{{\"not\": \"ours\"}}')\nopen({str(outside)!r}, 'w')\n", encoding="utf-8"
+    )
+    assert heard(sandbox) == [{"a": 1}, {"ended": "with 0"}]
+    assert isinstance(ask(Path(sys.executable), ("json",)), Interpreter)
+    assert not outside.exists()
 
 
 STUBS = """
@@ -183,7 +242,7 @@ def test_env_file_has_no_say_in_the_sandbox_itself(tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", sorted((SUBSTANCE / "sandbox").glob("*.py")), ids=lambda path: path.name)
 def test_sandbox_knows_no_room(path: Path) -> None:
     """It lies beside the rooms: they depend on it, and it on none of them."""
-    beside = {f"alwrity_checks.{name}" for name in ("model", "errors", "redaction", "sandbox", "settings")}
+    beside = {f"alwrity_checks.{name}" for name in ("model", "errors", "redaction", "sandbox", "settings", "telemetry")}
     names = {
         str(node.module)
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))

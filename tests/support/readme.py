@@ -26,6 +26,7 @@ from alwrity_checks.models.synthetic import write_checkpoint
 from alwrity_doctor.report import render
 from tests.support.auth_backend import middleware, write_auth_backend
 from tests.support.capture import recorded_example
+from tests.support.unrecorded import unrecorded
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
@@ -69,6 +70,8 @@ _MASKS = (
     (re.compile(r"<time> +\d+$", re.MULTILINE), "<time> <rate>"),
     (re.compile(r"client [0-9a-f]{8}"), "client <fingerprint>"),
     (re.compile(r"^@@ .* @@$", re.MULTILINE), "@@"),
+    (re.compile(r"^\+- \d{4}-\d\d-\d\d:", re.MULTILINE), "+- <day>:"),
+    (re.compile(r"\bCPython \d[\d.]*"), "CPython <version>"),
     (re.compile(r"Root=1-[0-9a-f]{8}"), "<request id>"),
     (re.compile(r"\b\d+>\d+\b"), "<accepted>found>"),
     (re.compile(r"\bPyJWT \d[\d.]*"), "PyJWT <version>"),
@@ -124,7 +127,7 @@ def lay_out(folder: Path) -> None:
     }
     (folder / "ready.json").write_text(json.dumps(ready), encoding="utf-8")
     write_checkpoint(folder / "tiny-model", "tiny")
-    (folder / "tracker.md").write_bytes((ROOT / "tracker.md").read_bytes())
+    (folder / "tracker.md").write_bytes(unrecorded())
     _lay_out_checkout(folder / "alwrity")
     (folder / "app.log").write_text(_LOG, encoding="utf-8")
     _lay_out_reports(folder)

@@ -128,6 +128,8 @@ def _read(path: Path, root: Path) -> bytes | str:
                 return ""
             if root.resolve() not in target.parents:
                 return "is a link out of the repository"
+            if target.name.startswith(".env"):
+                return "is a link to settings"
         state = path.stat()
         if not stat.S_ISREG(state.st_mode):
             return "is not a file"

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from alwrity_checks.errors import CannotCheck
-from alwrity_checks.sandbox.environment import environment
+from alwrity_checks.sandbox.answers import answer_of
+from alwrity_checks.sandbox.sandbox import Sandbox
 
 __all__ = ["Choice", "Interpreter", "ask", "choose", "named"]
 
@@ -22,12 +22,14 @@ _OLDEST: Final = (3, 11)
 """Our own code, which does the driving, needs this."""
 _QUESTION: Final = """
 import json, sys
-import importlib.util
-names = sys.argv[1:]
-there = [name for name in names if importlib.util.find_spec(name) is not None]
-print(json.dumps({"version": list(sys.version_info[:3]), "there": there}))
+if sys.version_info < (3, 11):
+    print(json.dumps({"version": list(sys.version_info[:3]), "there": []}))
+else:
+    import runpy
+    del sys.argv[0]
+    runpy.run_path(sys.argv[0], run_name="__main__")
 """
-"""In words that every Python 3 understands; nothing is imported that it asks for."""
+"""In words that every Python 3 understands: an older one could not read our program."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,26 +62,24 @@ class Choice:
 def ask(path: Path, modules: Sequence[str], timeout: float = _PATIENCE) -> Interpreter | str:
     """Return what the interpreter at `path` says of itself, or why it could not be asked.
 
-    It runs in the environment of the sandbox; what its own site-packages run at each start is run.
+    It runs in the sandbox, and what its own site-packages run at each start is run there.
     """
-    with tempfile.TemporaryDirectory(prefix="alwrity-doctor-", ignore_cleanup_errors=True) as directory:
+    with Sandbox(Path(), "alwrity_checks.sandbox.asked", path).launched("ask", *modules) as launch:
+        interpreter, site_later, *program = launch.arguments
         try:
-            asked = subprocess.run(  # noqa: S603 - the interpreter of the checkout, on a program of ours
-                [str(path), "-c", _QUESTION, *modules],
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                check=True,
+            answer = answer_of(
+                [interpreter, site_later, "-c", _QUESTION, *program],
+                environment=launch.environment,
                 timeout=timeout,
-                cwd=directory,
-                env=environment(Path(directory), path),
+                directory=launch.directory,
             )
-            told: Mapping[str, list[int] | list[str]] = json.loads(asked.stdout)
+            told: Mapping[str, list[int] | list[str]] = json.loads(answer)
             return Interpreter(path, tuple(map(int, told["version"])), frozenset(map(str, told["there"])))
         except subprocess.TimeoutExpired:
             return f"did not answer within {timeout:.0f} s"
         except (OSError, subprocess.SubprocessError) as error:
             return f"does not start ({type(error).__name__})"
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             return "does not answer as a Python interpreter does"
 
 

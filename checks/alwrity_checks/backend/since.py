@@ -6,26 +6,18 @@ it: what came to the other branch in the meantime is not held against the change
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 from alwrity_checks.backend.files import LARGEST, LeftOut, Snapshot, is_declaration, is_skipped
+from alwrity_checks.backend.revision import git
 from alwrity_checks.errors import ConfigurationError
 from alwrity_checks.redaction import scrub
 
 __all__ = ["merge_base", "snapshot_at"]
 
-_PATIENCE: Final = 300.0
-_HARMLESS: Final = (
-    *("-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}", "-c", "safe.directory=*"),
-    *("-c", "protocol.allow=never", "--no-pager"),
-)
-"""What the checkout's own configuration could have run or fetched. Its owner may be another user, as in a container's
-mount: nothing of it is run by what is asked here."""
 _REGULAR: Final = frozenset({b"100644", b"100755"})
 
 
@@ -37,21 +29,21 @@ def merge_base(root: Path, revision: str) -> str:
     """
     if shutil.which("git") is None:
         raise ConfigurationError("--since needs git, which is not on the path", "install git, or leave --since out")
-    if _git(root, "rev-parse", "--git-dir") is None:
+    if git(root, "rev-parse", "--git-dir") is None:
         raise ConfigurationError(f"{root} is no git checkout that can be read", "leave --since out, or name a clone")
-    shallow = (_git(root, "rev-parse", "--is-shallow-repository") or b"").strip() == b"true"
+    shallow = (git(root, "rev-parse", "--is-shallow-repository") or b"").strip() == b"true"
     remedy = (
         "this is a shallow clone: git fetch --unshallow, or fetch-depth: 0 for actions/checkout"
         if shallow
         else "name a branch, a tag or a commit that this clone has: git fetch origin, then --since origin/main"
     )
     shown = scrub(revision)
-    commit = _git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+    commit = git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
     if not revision.strip() or commit is None:
         raise ConfigurationError(f"there is no revision {shown!r} in {root}", remedy)
-    if _git(root, "rev-parse", "--verify", "--quiet", "HEAD^{commit}") is None:
+    if git(root, "rev-parse", "--verify", "--quiet", "HEAD^{commit}") is None:
         raise ConfigurationError(f"{root} has no commit yet", "leave --since out")
-    base = _git(root, "merge-base", commit.decode().strip(), "HEAD")
+    base = git(root, "merge-base", commit.decode().strip(), "HEAD")
     if base is None:
         raise ConfigurationError(f"the checkout and {shown!r} have no common history here", remedy)
     return base.decode().strip()
@@ -62,7 +54,7 @@ def snapshot_at(root: Path, commit: str, prefix: str) -> Snapshot:
 
     `prefix` ends with `/`, or is empty. Raises ConfigurationError if git cannot give it.
     """
-    listed = _git(root, "ls-tree", "-r", "-z", "--long", "--full-tree", commit)
+    listed = git(root, "ls-tree", "-r", "-z", "--long", "--full-tree", commit)
     if listed is None:
         raise _unreadable(commit)
     entries = [_entry(one) for one in listed.split(b"\0") if one]
@@ -111,7 +103,7 @@ def _entry(line: bytes) -> tuple[bytes, bytes, int, str]:
 
 
 def _contents(root: Path, commit: str, names: Sequence[bytes]) -> Iterator[bytes]:
-    answer = _git(root, "cat-file", "--batch", told=b"".join(name + b"\n" for name in names))
+    answer = git(root, "cat-file", "--batch", told=b"".join(name + b"\n" for name in names))
     if answer is None:
         raise _unreadable(commit)
     place = 0
@@ -130,27 +122,3 @@ def _unreadable(commit: str) -> ConfigurationError:
     return ConfigurationError(
         f"this clone does not hold every file of {commit[:12]}", "fetch them: git fetch --refetch --no-filter"
     )
-
-
-def _git(root: Path, *arguments: str, told: bytes | None = None) -> bytes | None:
-    """Return what git answers; None if it refuses."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    environment = {
-        **kept,
-        "GIT_OPTIONAL_LOCKS": "0",
-        "GIT_NO_LAZY_FETCH": "1",
-        "GIT_NO_REPLACE_OBJECTS": "1",
-        "GIT_TERMINAL_PROMPT": "0",
-        "LC_ALL": "C",
-    }
-    try:
-        return subprocess.run(  # noqa: S603 - git, with arguments of ours
-            ["git", "-C", str(root), *_HARMLESS, *arguments],  # noqa: S607 - wherever the user has it
-            input=told if told is not None else b"",
-            capture_output=True,
-            check=True,
-            timeout=_PATIENCE,
-            env=environment,
-        ).stdout
-    except (OSError, ValueError, subprocess.SubprocessError):
-        return None

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from alwrity_checks.redaction import scrub
+from alwrity_checks.sandbox.answers import answer_of
 
 __all__ = ["Fault", "Syntax", "syntax_fault"]
 
@@ -106,18 +107,12 @@ def _newer(message: str, version: str, line: int | None) -> Fault:
 def _parsed(source: bytes, interpreter: Path) -> _Parsed | None:
     """Return what an interpreter makes of a source, None if it cannot be asked."""
     try:
-        asked = subprocess.run(  # noqa: S603 - the interpreter of the checkout, on a program of ours
-            [str(interpreter), "-I", "-S", "-c", _PARSER],
-            input=source,
-            capture_output=True,
-            check=True,
-            timeout=_PATIENCE,
-            env={name: os.environ[name] for name in _NEEDED if name in os.environ},
-        )
-        told = json.loads(asked.stdout)
+        environment = {name: os.environ[name] for name in _NEEDED if name in os.environ}
+        command = [str(interpreter), "-I", "-S", "-c", _PARSER]
+        told = json.loads(answer_of(command, environment=environment, timeout=_PATIENCE, told=source, directory=os.sep))
         error = told.get("error")
         return _Parsed(tuple(told["version"]), told.get("line"), None if error is None else scrub(str(error))[:200])
-    except (OSError, subprocess.SubprocessError, ValueError, KeyError, TypeError):
+    except (OSError, subprocess.SubprocessError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 

@@ -97,7 +97,8 @@ class _Reader:
     def __init__(self) -> None:
         path = os.pathsep.join(one for one in sys.path if one)
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            [sys.executable, "-c", _PROGRAM],
+            # -P: the directory that we stand in may be the checkout's, and have a module named like one of Python's.
+            [sys.executable, "-P", "-c", _PROGRAM],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -54,7 +54,7 @@ class _Worker:
         self.given: deque[int] = deque()
         self._answers = answers
         self._process = subprocess.Popen(  # noqa: S603 - our own module
-            [sys.executable, "-S", "-c", START],
+            [sys.executable, "-P", "-S", "-c", START],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

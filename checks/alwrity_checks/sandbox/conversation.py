@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import signal
+import subprocess
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from alwrity_checks.redaction import scrub
 if TYPE_CHECKING:
     from alwrity_checks.sandbox.sandbox import Launch, Sandbox
 
-__all__ = ["Meeting", "Shown", "evidence_from", "exit_in_words", "lines", "meet", "play"]
+__all__ = ["Meeting", "Shown", "end_group", "evidence_from", "exit_in_words", "lines", "meet", "play"]
 
 _LONGEST_LINE: Final = 1 << 24
 """Bytes; a recording is one line."""
@@ -52,33 +53,44 @@ async def lines(launch: Launch, silence: float) -> AsyncGenerator[dict[str, Any]
     assert child.stdout is not None and child.stderr is not None  # noqa: S101, PT018 - asked for above
     errors = asyncio.create_task(_end_of(child.stderr))
     patience = max(silence, _STARTING)
+    clock = asyncio.get_running_loop().time
+    deadline = clock() + patience
     try:
-        while line := await asyncio.wait_for(child.stdout.readline(), patience):
-            # Before our program begins, what an interpreter runs at each start may print what it likes.
+        while line := await asyncio.wait_for(child.stdout.readline(), deadline - clock()):
+            # Before our program begins, what an interpreter runs at each start may print what it likes, for ever.
             if line.startswith(b"{") and (told := _object(line)) is not None:
                 patience = silence
                 yield told
+                deadline = clock() + patience
         code = await asyncio.wait_for(child.wait(), silence)
-        _kill(child)  # what it started may hold its stderr open
+        end_group(child)  # what it started may hold its stderr open
         yield {"ended": f"with {exit_in_words(code)}{await _last_words(errors) if code else ''}"}
     except TimeoutError:
         yield {"ended": f"after {patience:.0f} s of silence"}
     except ValueError:
         yield {"ended": f"by us, after a line of more than {_LONGEST_LINE} bytes"}
     finally:
-        _kill(child)
+        end_group(child)
+        # asyncio waits for the end of a process and of its pipes: one that nobody reads would never come to it. What
+        # has left the group may hold it open.
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(_end_of(child.stdout), _READING)
         errors.cancel()
         if child.returncode is None:
-            await child.wait()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(child.wait(), _READING)
 
 
 def _object(line: bytes) -> dict[str, Any] | None:
-    """Return a line of the protocol; None for half of one, which a child that was killed may have left."""
+    """Return a line of the protocol; None for half of one, which a child that was killed may have left.
+
+    How a child ended is ours to say.
+    """
     try:
         told = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
-    return told if isinstance(told, dict) else None
+    return told if isinstance(told, dict) and "ended" not in told else None
 
 
 def exit_in_words(code: int) -> str:
@@ -107,8 +119,8 @@ async def _last_words(errors: asyncio.Task[bytes]) -> str:
     return f": {scrub(lines[-1].strip())[:_LONGEST_WORDS]}" if lines else ""
 
 
-def _kill(child: asyncio.subprocess.Process) -> None:
-    """Kill a child with its own children, among which one may hang for ever."""
+def end_group(child: asyncio.subprocess.Process | subprocess.Popen[bytes]) -> None:
+    """Kill a child that leads a group with all of its own children, among which one may hang for ever."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         if hasattr(os, "killpg"):
             os.killpg(child.pid, signal.SIGKILL)
@@ -147,12 +159,13 @@ async def meet(sandbox: Sandbox, silence: float, what: str = "module") -> Meetin
         async for line in lines(launch, silence):
             begun = line.get("begins", begun)
             told = {**told, **line}
-    if "met" in told:
-        return Meeting(facts=evidence_from(told["met"]))
-    if "unmet" in told:
-        said = [scrub(told["unmet"]), *(one.value for one in evidence_from(told.get("evidence", ())))]
-        hindrance = f"the checkout's {what} cannot be driven: {'; '.join(said)}"
-        return Meeting(hindrance, remedy=str(told.get("remedy", "")), heavier=bool(told.get("heavier")))
+    with contextlib.suppress(TypeError, ValueError):  # of pairs that are none: no driver of ours said that
+        if "met" in told:
+            return Meeting(facts=evidence_from(told["met"]))
+        if "unmet" in told:
+            said = [scrub(str(told["unmet"])), *(one.value for one in evidence_from(told.get("evidence", ())))]
+            hindrance = f"the checkout's {what} cannot be driven: {'; '.join(said)}"
+            return Meeting(hindrance, remedy=str(told.get("remedy", "")), heavier=bool(told.get("heavier")))
     if begun:
         return Meeting(f"the process ended {told['ended']} while {begun}")
     return Meeting(f"{sandbox.interpreter} ended {told['ended']} before it could say anything")
@@ -186,12 +199,20 @@ async def play(sandbox: Sandbox, numbers: Sequence[int], silence: float) -> Asyn
                     ended = line.get("ended", "")
                     if line.get("begins") == remaining[0]:
                         yield Shown(remaining[0], None)
-                    elif line.get("number") == remaining[0]:
-                        seen = line["seen"]
-                        evidence = evidence_from(seen["evidence"])
-                        outcome = Outcome(seen["outcome"])
-                        yield Shown(remaining.pop(0), outcome, scrub(seen["message"]), evidence, line)
+                    elif line.get("number") == remaining[0] and (shown := _shown(line)) is not None:
+                        remaining.pop(0)
+                        yield shown
                     if not remaining:
                         break
         if remaining:
             yield Shown(remaining.pop(0), Outcome.UNKNOWN, f"the process of the scenario ended {ended}")
+
+
+def _shown(line: Mapping[str, Any]) -> Shown | None:
+    """Return what a line says of a scenario; None if it is none of a driver's."""
+    try:
+        seen = line["seen"]
+        evidence = evidence_from(seen["evidence"])
+        return Shown(line["number"], Outcome(seen["outcome"]), scrub(str(seen["message"])), evidence, line)
+    except (KeyError, TypeError, ValueError):
+        return None

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from alwrity_checks.redaction import Secret, scrub
+from alwrity_checks.telemetry import SWITCHES
 
 __all__ = ["environment"]
 
@@ -82,6 +83,7 @@ def environment(
     fixed = {
         "HF_HUB_OFFLINE": "1",
         "TRANSFORMERS_OFFLINE": "1",
+        **SWITCHES,
         "HF_DATASETS_OFFLINE": "1",
         "OMP_NUM_THREADS": "1",
         "TOKENIZERS_PARALLELISM": "false",

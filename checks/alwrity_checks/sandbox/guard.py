@@ -113,28 +113,39 @@ class Guard:
                 self._changes(arguments[number])
         elif event == "sqlite3.connect":
             if arguments[0] not in {"", ":memory:", b":memory:"}:
-                self._changes(arguments[0])
+                self._changes(arguments[0], address=True)
         elif event in {"subprocess.Popen", "os.posix_spawn"}:
-            if list(map(str, arguments[1]))[:2] != [sys.executable, self._program]:
+            ours = [sys.executable, "-S", self._program]
+            # What is started is the first argument, whatever it is told that it is called.
+            if [os.fspath(arguments[0] or ours[0]), *map(str, arguments[1][1:3])] != ours:
                 self._refuse("start", f"to start {os.fsdecode(arguments[0] or arguments[1][0])}")
         elif event in _PROGRAMS:
             self._refuse("start", f"to start a program by {event}")
 
     def _opens(self, path: object, mode: object, flags: object) -> None:
         del mode
-        if not isinstance(path, (str, bytes)):
+        if not isinstance(path, (str, bytes, os.PathLike)):
             return
-        if os.path.basename(os.fsdecode(path)).startswith(_ENV_FILE):  # noqa: PTH119 - a hook must not make objects
-            self._refuse("read", f"to open {os.fsdecode(path)}")
+        place = os.fsdecode(path)
+        # A link is asked where it leads to: the name alone tells nothing of it.
+        for name in (place, os.path.realpath(place)) if os.path.islink(place) else (place,):  # noqa: PTH114 - as below
+            if os.path.basename(name).startswith(_ENV_FILE):  # noqa: PTH119 - a hook must not make objects
+                self._refuse("read", f"to open {name}")
         if isinstance(flags, int) and flags & _WRITING:
             self._changes(path)
 
-    def _changes(self, path: object) -> None:
-        """Refuse a path outside of the sandbox; one that is relative to a descriptor is taken to be inside."""
-        if not isinstance(path, (str, bytes)):
+    def _changes(self, path: object, *, address: bool = False) -> None:
+        """Refuse a path outside of the sandbox; one that is relative to a descriptor is taken to be inside.
+
+        `address`: it may be SQLite's, `file:PATH?mode=...`.
+        """
+        if not isinstance(path, (str, bytes, os.PathLike)):
             return
+        name = os.fsdecode(path)
+        if address and name.startswith("file:"):
+            name = name.removeprefix("file:").partition("?")[0].removeprefix("//localhost").removeprefix("//")
         try:
-            place = os.path.realpath(os.fsdecode(path))
+            place = os.path.realpath(name)
         except OSError:
             return  # relative to a directory that is gone: nothing can be made there
         if place not in {os.devnull, self._directory} and not place.startswith(self._directory + os.sep):

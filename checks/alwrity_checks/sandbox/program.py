@@ -1,8 +1,9 @@
 """The program that runs inside the interpreter of the user's checkout, and hands over to one driver.
 
-`python program.py {"backend": DIR, "sandbox": DIR, "driver": MODULE, "handed": [], "plan": {}} ACT [WORD]...` is a file
-and not a module, because that interpreter knows nothing of us: this package alone is made importable there, not what
-is installed beside it. stdout speaks JSON lines; what the user's code prints goes to stderr.
+`python -S program.py {"backend": DIR, "sandbox": DIR, "driver": MODULE, "handed": [], "plan": {}} ACT [WORD]...` is a
+file and not a module, because that interpreter knows nothing of us: this package alone is made importable there, not
+what is installed beside it. -S, because site-packages may run code at each start (`.pth`, `sitecustomize`): here it
+does so once it can do no harm. stdout speaks JSON lines; what the user's code prints goes to stderr.
 """
 
 from __future__ import annotations
@@ -71,12 +72,16 @@ def main(words: list[str]) -> None:
     speech.speak_through(channel)
     guard = Guard(Path(order["sandbox"]), __file__)
     guard.install()
+    import site
+
+    site.main()
+    guard.refusals()  # what was refused to site-packages is not laid at the checkout's door
     inside = Inside(
         Path(order["backend"]),
         order["plan"],
         guard,
         isolated,
-        (sys.executable, __file__, told),
+        (sys.executable, "-S", __file__, told),
         tuple(order["handed"]),
     )
     for name in inside.handed:

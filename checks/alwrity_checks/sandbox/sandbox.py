@@ -59,5 +59,6 @@ class Sandbox:
                 "handed": sorted(self.handed),
                 "plan": self.plan,
             }
-            command = [str(self.interpreter), str(_PROGRAM), json.dumps(order), act, *words]
+            # -S: what the interpreter's site-packages run at each start waits until the guard is there.
+            command = [str(self.interpreter), "-S", str(_PROGRAM), json.dumps(order), act, *words]
             yield Launch(command, environment(directory, self.interpreter, handed=self.handed), str(work))

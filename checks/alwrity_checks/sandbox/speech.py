@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from typing import TextIO
 
 __all__ = ["say", "speak_through"]
 
 _channel: TextIO | None = None
+_speaker = os.getpid()
 
 
 def say(**fields: object) -> None:
-    """Print a line; it has left the process when this returns."""
+    """Print a line; it has left the process when this returns. A fork of it, which the checkout made, says nothing."""
+    if os.getpid() != _speaker:
+        return
     channel = _channel or sys.stdout
     channel.write(json.dumps(fields) + "\n")
     channel.flush()
@@ -20,5 +24,5 @@ def say(**fields: object) -> None:
 
 def speak_through(channel: TextIO) -> None:
     """Let `say` print there, where stdout is not ours alone."""
-    global _channel  # noqa: PLW0603 - one process, one stdout
-    _channel = channel
+    global _channel, _speaker
+    _channel, _speaker = channel, os.getpid()
