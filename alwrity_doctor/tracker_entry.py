@@ -17,7 +17,7 @@ from alwrity_doctor.tracker import ISSUES, PROGRAM, Tracker
 if TYPE_CHECKING:
     from alwrity_checks.logs.triage import ClusterFound
 
-__all__ = ["entry_of", "next_number", "title_of", "with_entry"]
+__all__ = ["entry_of", "holder_of", "next_number", "title_of", "with_entry"]
 
 _WIDTH: Final = 120
 _LONGEST_LITERAL: Final = 90
@@ -31,6 +31,16 @@ def next_number(tracker: Tracker) -> int:
     return max(ISSUES[-1], *(issue.number for issue in tracker.issues)) + 1
 
 
+def holder_of(tracker: Tracker, cluster: ClusterFound) -> int | None:
+    """Return the number of the issue that has the lines' form among its signatures, None where none has it."""
+    literal = _literal(cluster)
+    for issue in tracker.issues:
+        for field in issue.fields:
+            if field.name == "Signatures" and any(one.parts.get("literal") == literal for one in field.entries):
+                return issue.number
+    return None
+
+
 def title_of(cluster: ClusterFound) -> str:
     """Return a title: the words that all the lines share."""
     words = " ".join(_plain(cluster.template.replace(_HOLE, " ")).split())
@@ -39,7 +49,7 @@ def title_of(cluster: ClusterFound) -> str:
 
 def entry_of(number: int, title: str, cluster: ClusterFound, logs: Sequence[str], today: date) -> list[str]:
     """Return the lines of the entry, as the catalogue is written."""
-    literal = textwrap.shorten(_plain(cluster.template.replace(_HOLE, "<...>")), _LONGEST_LITERAL, placeholder=" <...>")
+    literal = _literal(cluster)
     where = _plain(cluster.module) or "an exception"
     named = ", ".join(_plain(log) for log in logs)
     command = f"`{PROGRAM} triage LOG --suggest`"
@@ -69,6 +79,10 @@ def entry_of(number: int, title: str, cluster: ClusterFound, logs: Sequence[str]
         *_section("Fix", "None yet."),
         *_section("Session log", f"- {today}: opened from {lines} that no signature knows; status open."),
     ]
+
+
+def _literal(cluster: ClusterFound) -> str:
+    return textwrap.shorten(_plain(cluster.template.replace(_HOLE, "<...>")), _LONGEST_LITERAL, placeholder=" <...>")
 
 
 def with_entry(lines: Sequence[str], entry: Sequence[str]) -> list[str]:

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from alwrity_checks.catalogue import rules
+from alwrity_checks.logs.first_failure import subsystem_of
 from alwrity_checks.logs.secret_shapes import CLASSES, Class
 from alwrity_checks.model import CheckResult, Evidence, Finding, Location, LocationKind, Severity, Verdict
 from alwrity_doctor import triage_words as words
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from alwrity_checks.logs.triage import Cause, FirstFailure, Group, Triage, Unread
     from alwrity_checks.model import Rule
 
-__all__ = ["ISSUES", "Places", "Read", "results", "secrets_by_kind", "summary"]
+__all__ = ["ISSUES", "Places", "Read", "failing", "results", "secrets_by_kind", "summary"]
 
 ISSUES: Final[Mapping[int, str]] = MappingProxyType(
     {
@@ -35,6 +36,10 @@ ISSUES: Final[Mapping[int, str]] = MappingProxyType(
 
 _TELLING: Final = frozenset({"cause", "configuration", "alarm"})
 """Kinds of lines that say by themselves what is wrong; a symptom without a cause does not."""
+_KEPT_OUT: Final = "auth-forged"
+"""Of the attacks, the one that was refused."""
+_WITHOUT_REASON: Final = frozenset({"auth-stale", "auth-unexplained", "auth-optional"})
+"""Causes that are told by this: no line gives a reason. One that does belongs to another request."""
 Places = Mapping[tuple[str, str], Location]
 """Signature and variant -> where its first line stands; a cluster's template and module."""
 
@@ -54,26 +59,66 @@ class Read:
     """Sentences about the copies that were written."""
     named: tuple[str, ...] = ()
     """The logs as they were named, for commands that can be copied."""
+    strange: bool = False
+    """Whether it holds no line of a known form as far as somebody looked; see `logs.places.looks_strange`."""
 
     def command(self, *options: str) -> str:
         """Return a command that reads the same logs."""
         return shlex.join(["alwrity-doctor", "triage", *(self.named or ("LOG",)), *options])
 
 
-def summary(read: Read) -> str:
-    """Return what somebody wants to know at three in the morning, in one sentence."""
+def summary(read: Read, *, issues: Sequence[int] = ()) -> str:
+    """Return what somebody wants to know at three in the morning, in one sentence; of `issues` only, if any is named.
+
+    What fails although nobody asked is said behind it, in few words.
+    """
+    if issues:
+        return _of_issues(read, issues)
     triage = read.triage
     first = triage.first_failure
-    if first is not None:
-        return _failure(first, triage)
+    attacks = [one for one in triage.causes if one.nature == "attack"]
+    if first is None:
+        told = [_told(one) for one in attacks]
+    else:
+        rest = [one for one in attacks if one.id != _KEPT_OUT and not _leads(one)]
+        told = [*map(_told, filter(_leads, attacks)), _failure(first, triage), *map(_told, rest)]
+    if told:
+        return " ".join([told[0], *(f"{one[0].upper()}{one[1:]}" for one in told[1:])])
     if not read.streams:
         return "no log could be read."
-    rest = f"; {_unknown(triage)}" if triage.unknown_lines else ""
+    unknown = f"; {_unknown(triage)}" if triage.unknown_lines else ""
     count = sum(one.count for one in triage.groups)
     if count:
-        speak = "speaks" if count == 1 else "speak"
-        return f"nothing is known to have failed, though {words.lines(count)} {speak} of known issues{rest}."
-    return f"no line of {words.logs(read.streams)} speaks of a known issue{rest}."
+        return f"nothing is known to have failed, though {words.lines(count)} {_speak(count)}{unknown}."
+    if harmless := sum(one.count for one in triage.harmless):
+        said = "nothing is known to have failed"
+        return f"{said}: {words.lines(harmless)} {_speak(harmless)}, all harmless{unknown}."
+    if read.size == 0 and not read.unread:
+        return f"{words.logs(read.streams)} {'is' if len(read.streams) == 1 else 'are'} empty."
+    strange = ", and it does not begin as a backend's log does" if read.strange else ""
+    return f"no line of {words.logs(read.streams)} speaks of a known issue{strange}{unknown}."
+
+
+def _of_issues(read: Read, issues: Sequence[int]) -> str:
+    triage = read.triage
+    named = f"issue {issues[0]}" if len(issues) == 1 else f"issues {', '.join(str(one) for one in sorted(issues))}"
+    causes = [one for one in triage.causes if one.issue in issues and one.nature != "none"]
+    count = sum(one.count for one in (*triage.groups, *triage.harmless) if one.issue in issues)
+    if causes:
+        said = f"{named}: {_told(causes[0])}" + (f" {len(causes) - 1} more below." if len(causes) > 1 else "")
+    elif count:
+        said = f"nothing is known to have failed, though {words.lines(count)} {_speak(count, named)}."
+    elif read.streams:
+        said = f"no line of {words.logs(read.streams)} speaks of {named}."
+    else:
+        return "no log could be read."
+    others = sorted({one.issue for one in triage.causes if one.nature != "none"} - set(issues))
+    besides = f"issue {others[0]}" if len(others) == 1 else f"issues {', '.join(str(one) for one in others)}"
+    return said + (f" Not looked at, though it failed: {besides}." if others else "")
+
+
+def _speak(count: int, of: str = "known issues") -> str:
+    return f"{'speaks' if count == 1 else 'speak'} of {of}"
 
 
 def _failure(first: FirstFailure, triage: Triage) -> str:
@@ -83,18 +128,38 @@ def _failure(first: FirstFailure, triage: Triage) -> str:
     if cause is None:
         said += "; the log does not tell why."
     else:
-        sure = {"certain": "", "likely": "probably ", "possible": "perhaps "}[cause.sure]
-        said += f": {sure}{cause.title} ({_counted(cause)})."
+        reasons = len(failing(triage, first.subsystem))
+        said += f", for {reasons} reasons, above all: {_told(cause)}" if reasons > 1 else f": {_told(cause)}"
     for word, depends in (("After it, and because of it", True), ("Also failed, by itself", False)):
         named = [words.subsystem(one.subsystem) for one in first.followed if one.depends is depends]
         said += f" {word}: {', '.join(named)}." if named else ""
     return said
 
 
+def failing(triage: Triage, subsystem: str) -> tuple[Cause, ...]:
+    """Return the causes for which a subsystem failed."""
+    return tuple(
+        one for one in triage.causes if one.nature not in {"none", "attack"} and subsystem_of(one) == subsystem
+    )
+
+
+def _leads(cause: Cause) -> bool:
+    """Return whether somebody is inside, as far as a log can tell: that comes before what does not work."""
+    return cause.nature == "attack" and cause.id != _KEPT_OUT and cause.sure != "possible"
+
+
+def _told(cause: Cause) -> str:
+    """Return a cause as (the end of) a sentence."""
+    sure = {"certain": "", "likely": "probably ", "possible": "perhaps "}[cause.sure]
+    return f"{sure}{cause.title} ({_counted(cause)})."
+
+
 def _counted(cause: Cause) -> str:
     """Return how often, in the singular where it was once."""
     if cause.incidents == 1:
-        return f"1 {cause.counted.removesuffix('s')}"
+        first, space, rest = cause.counted.partition(" ")
+        several = not cause.counted.endswith("s")
+        return f"1 {first.removesuffix('s')}{space}{rest}" if several else f"1 {cause.counted.removesuffix('s')}"
     return f"{cause.incidents:,} {cause.counted}"
 
 
@@ -127,9 +192,11 @@ def _issue(read: Read, issue: int) -> CheckResult:
         Evidence(words.name(one), f"{words.times(one.count)}, {words.span(one.first, one.last)}") for one in groups
     )
     reason = (
-        f"{words.lines(count)} {'speaks' if count == 1 else 'speak'} of it"
+        f"{words.lines(count)} {_speak(count, 'it')}"
         if count
         else f"{words.lines(sum(one.count for one in harmless))}, harmless"
+        if harmless
+        else "what the start said, or did not say, speaks of it"
     )
     name, title = f"triage.issue-{issue}", ISSUES.get(issue, f"no line speaks of issue {issue}")
     if groups and not causes and not any(finding.rule.severity is not Severity.NOTE for finding in findings):
@@ -147,28 +214,40 @@ def _of_cause(read: Read, cause: Cause, groups: Sequence[Group]) -> Finding:
         # The lines look like the fault's, and nothing failed.
         rule = _as_note(rule)
     first = read.triage.first_failure
-    if first is not None and first.cause == cause.id:
+    if _leads(cause):
+        rule = replace(rule, precedence=min(rule.precedence, -1))
+    elif first is not None and first.cause == cause.id:
         # What comes first in this log is told by the log, not by what usually comes first.
         rule = replace(rule, precedence=min(rule.precedence, 0))
     times = f"; {_counted(cause)}" if cause.incidents else ""
     facts = [Evidence("how sure", f"{cause.sure}{f': {cause.settle} would settle it' if cause.settle else ''}")]
     facts += [Evidence("because", why) for why in cause.why]
     facts += words.period(cause.first, cause.last, cause.bins)
-    mine = _telling(cause, groups)
+    mine = _telling(cause, groups, read.triage.causes)
     if mine is not None:
         facts += words.things(mine.entities)
         facts.append(Evidence("for example", mine.sample))
+    if cause.nature in words.NATURES:
+        facts.append(Evidence("has to change", words.NATURES[cause.nature]))
     facts.append(Evidence("what to do", cause.remedy))
     where = None if mine is None else read.places.get((mine.signature, mine.variant))
     identity = f"{cause.rule} {cause.id}"
     return Finding(rule, f"{cause.title}{times}", tuple(facts), where, cause.commands, identity)
 
 
-def _telling(cause: Cause, groups: Sequence[Group]) -> Group | None:
-    """Return the lines that speak for a cause most clearly: those of its own rule, else those that name causes."""
+def _telling(cause: Cause, groups: Sequence[Group], causes: Sequence[Cause]) -> Group | None:
+    """Return the lines that speak for a cause most clearly: those of its own rule, else those that name causes.
+
+    A line that names another cause comes last: it would tell against the finding in which it stands.
+    """
     weight = {"cause": 0, "alarm": 0, "configuration": 1, "symptom": 2, "downstream": 3}
-    ordered = sorted(groups, key=lambda one: (one.rule != cause.rule, weight.get(one.kind, 4), -one.count))
-    return ordered[0] if ordered else None
+    others = {one.rule for one in causes if one.id != cause.id}
+
+    def order(one: Group) -> tuple[bool, bool, int, int]:
+        reason = one.kind == "cause" and (one.rule in others or cause.id in _WITHOUT_REASON)
+        return one.rule != cause.rule, reason, weight.get(one.kind, 4), -one.count
+
+    return min(groups, key=order, default=None)
 
 
 def _of_group(read: Read, group: Group) -> Finding:

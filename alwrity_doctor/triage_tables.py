@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Final
 
 from alwrity_checks.model import Table
 from alwrity_doctor import triage_words as words
+from alwrity_doctor.triage_report import failing
 
 if TYPE_CHECKING:
-    from alwrity_checks.logs.triage import ClusterFound, FirstFailure, Group, Triage
+    from alwrity_checks.logs.triage import Cause, ClusterFound, Group, Triage
 
 __all__ = ["tables"]
 
@@ -22,7 +23,8 @@ def tables(triage: Triage, notes: Sequence[str], *, issues: Sequence[int] = ()) 
     """Return what a finding has no room for, each table only where it has rows."""
     wanted = [one for one in triage.groups if not issues or one.issue in issues]
     made = [
-        _first_failure(triage.first_failure),
+        _first_failure(triage),
+        _changes([one for one in triage.causes if not issues or one.issue in issues]),
         _timeline(triage),
         *_groups("What the log says, by issue", wanted),
         *_groups("Harmless lines", triage.harmless),
@@ -33,11 +35,13 @@ def tables(triage: Triage, notes: Sequence[str], *, issues: Sequence[int] = ()) 
     return tuple(one for one in made if one is not None and one.rows)
 
 
-def _first_failure(first: FirstFailure | None) -> Table | None:
+def _first_failure(triage: Triage) -> Table | None:
+    first = triage.first_failure
     if first is None:
         return None
-    rows = [(words.subsystem(first.subsystem), words.moment(first.first), "", fact) for fact in first.evidence[:1]]
-    rows += [("", "", "", fact) for fact in first.evidence[1:]]
+    failures = sum(one.incidents for one in failing(triage, first.subsystem))
+    because = "; ".join(first.evidence)
+    rows = [(words.subsystem(first.subsystem), words.moment(first.first), f"{failures:,}", because)]
     rows += [
         (
             words.subsystem(one.subsystem),
@@ -47,7 +51,20 @@ def _first_failure(first: FirstFailure | None) -> Table | None:
         )
         for one in first.followed
     ]
-    return Table("What failed first, and what followed", ("subsystem", "since", "lines", "why we say so"), tuple(rows))
+    return Table(
+        "What failed first, and what followed", ("subsystem", "since", "failures", "why we say so"), tuple(rows)
+    )
+
+
+def _changes(causes: Sequence[Cause]) -> Table:
+    """Return the causes by what has to change: a setting is mended tonight, the code tomorrow."""
+    rows = [
+        (what, one.title, str(one.issue), one.sure.value)
+        for nature, what in words.NATURES.items()
+        for one in causes
+        if one.nature == nature
+    ]
+    return Table("What has to change", ("what", "cause", "issue", "how sure"), tuple(rows))
 
 
 def _timeline(triage: Triage) -> Table:

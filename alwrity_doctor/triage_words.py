@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FEW",
+    "NATURES",
     "forms",
     "lines",
     "logs",
@@ -41,6 +42,15 @@ SUBSYSTEMS: Final[Mapping[str, str]] = MappingProxyType(
         "reload": "the reloader",
     }
 )
+NATURES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "attack": "who is let in",
+        "configuration": "the configuration",
+        "defect": "the code",
+        "outside": "a service, a network or the machine",
+    }
+)
+"""Nature of a cause -> what has to change; the order in which a person looks."""
 FEW: Final = 3
 """So many of a kind are named."""
 
@@ -54,7 +64,8 @@ def things(entities: Sequence[EntityCount]) -> list[Evidence]:
         about = "" if one.exact else "about "
         named = ", ".join(f"{value} ({count:,})" for value, count in one.most[:FEW])
         more = ", …" if one.distinct > FEW else ""
-        made.append(Evidence(f"{one.kind}s", f"{about}{one.distinct:,}: {named}{more}"))
+        kinds = one.kind if one.kind.endswith("s") else f"{one.kind}s"
+        made.append(Evidence(kinds, f"{about}{one.distinct:,}: {named}{more}"))
     return made
 
 

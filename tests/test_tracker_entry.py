@@ -59,6 +59,16 @@ def test_an_entry_has_every_field_and_keeps_the_rules(doctor: Callable[..., Done
     )
 
 
+def test_the_same_lines_open_no_second_entry(doctor: Callable[..., Done], tmp_path: Path) -> None:
+    """Run again, the command names the issue that has the signature, and writes nothing."""
+    assert doctor("--from-triage", "app.log", "--yes").code == 0
+    before = (tmp_path / "tracker.md").read_bytes()
+    again = doctor("--from-triage", "app.log", "--yes")
+    assert again.code == 2
+    assert "issue 7 has this signature already" in again.err
+    assert (tmp_path / "tracker.md").read_bytes() == before
+
+
 def test_no_secret_of_the_log_gets_into_the_catalogue(doctor: Callable[..., Done], tmp_path: Path) -> None:
     """The sample is the cleaned one, in the file and in what is shown."""
     done = doctor("--from-triage", "app.log", "--yes")

@@ -12,7 +12,7 @@ from alwrity_checks.errors import ConfigurationError
 from alwrity_doctor.cli.output import check_writable
 from alwrity_doctor.cli.tracker_change import DryRunOption, YesOption, asking, write
 from alwrity_doctor.cli.tracker_file import FileOption, load_tracker
-from alwrity_doctor.tracker_entry import entry_of, next_number, title_of, with_entry
+from alwrity_doctor.tracker_entry import entry_of, holder_of, next_number, title_of, with_entry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,6 +47,10 @@ def new(  # noqa: PLR0913 - each is an option
     tracker = load_tracker(file)
     check_writable(tracker.path)
     cluster = _chosen(_clusters(from_triage), form)
+    if (holder := holder_of(tracker, cluster)) is not None:
+        raise ConfigurationError(
+            f"issue {holder} has this signature already", "choose another form: --cluster N; or add to that entry"
+        )
     before = tracker.path.read_bytes()
     names = [Path(log).name if log != "-" else "standard input" for log in from_triage]
     entry = entry_of(next_number(tracker), title or title_of(cluster), cluster, names, datetime.now(UTC).date())

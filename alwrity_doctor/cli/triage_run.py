@@ -275,6 +275,8 @@ def told(  # noqa: PLR0913 - what a report is made of
     code = emit(report, wish.outputs)
     if wish.suggest:
         _suggest(wish, triage)
+    if interrupted and any(one.path is None and one.format == "text" for one in wish.outputs):
+        say(f"Interrupted, therefore exit code {int(ExitCode.INTERRUPTED)}; the report's own is that of what was read.")
     return ExitCode.INTERRUPTED if interrupted else code
 
 
@@ -332,11 +334,16 @@ def _report(  # noqa: PLR0913 - as `told`
         _places(summary, opened.streams),
         tuple(redacted),
         wish.logs,
+        strange=_strange(triage, opened.streams),
     )
     results: tuple[CheckResult, ...] = triage_report.results(read_, issues=wish.issues)
     if interrupted:
         title = "the logs were read to their end"
-        results = (*results, CheckResult("triage.interrupted", title, 0, Verdict.UNKNOWN, reason="it was interrupted"))
+        nothing = not summary.pieces
+        # Of what nobody has read it must not be said that it is whole, or that it holds no secret.
+        reason = "; ".join(["it was interrupted", *(redacted if nothing else ())])
+        stopped = CheckResult("triage.interrupted", title, 0, Verdict.UNKNOWN, reason=reason)
+        results = (stopped,) if nothing else (*results, stopped)
     return Report(
         command=_NAME,
         version=__version__,
@@ -346,7 +353,7 @@ def _report(  # noqa: PLR0913 - as `told`
         fail_on=wish.fail_on.severity,
         environment=environment(),
         tables=tables(triage, read_.notes, issues=wish.issues) if opened.streams else (),
-        summary=triage_report.summary(read_) if summary.pieces or not interrupted else _NOTHING_YET,
+        summary=triage_report.summary(read_, issues=wish.issues) if summary.pieces or not interrupted else _NOTHING_YET,
     )
 
 
@@ -367,6 +374,14 @@ def _places(summary: Summary, streams: Sequence[Stream]) -> dict[tuple[str, str]
         for key, offset in at.items():
             found.setdefault(key, Location(LocationKind.FILE, stream.id, numbers.get(offset)))
     return found
+
+
+def _strange(triage: Triage, streams: Sequence[Stream]) -> bool:
+    """Return whether nothing was found in logs none of which begins as one: a picture, a table, another program's."""
+    from alwrity_checks.logs.places import looks_strange
+
+    found = triage.groups or triage.harmless or triage.facts or triage.clusters
+    return not found and bool(streams) and all(looks_strange(one) for one in streams)
 
 
 def _suggest(wish: Wish, triage: Triage) -> None:

@@ -83,6 +83,34 @@ def test_a_mixed_log_names_the_first_failing_subsystem(command: CommandLine, tmp
     assert [result["name"] for result in only["results"] if "issue" in result["name"]] == ["triage.issue-3"]
 
 
+def test_who_may_be_inside_comes_before_what_does_not_work(command: CommandLine, tmp_path: Path) -> None:
+    """A verification that failed and refused nobody leads the summary and the findings, also where a subsystem failed.
+
+    A refused forgery leads only where nothing else failed; what may be an order of lines that was lost comes last.
+    """
+    reason = (
+        "{{0}} | WARNING  | middleware.auth_middleware:verify_token:207 - fastapi-clerk-auth verification error: {}"
+    )
+    let_in = f"{reason}. Attempting fallback decoding.\n\n".format('Unable to find a signing key that matches: "ins_2"')
+    (tmp_path / "app.log").write_text(hour(let_in, 6, 3) + hour(INDEX, 7, 3))
+    document = command("triage", "app.log", "--format", "json").document
+    assert document["summary"].startswith("probably tokens that could not be verified were accepted all the same (3")
+    assert "The semantic index failed first" in document["summary"]
+    text = command("triage", "app.log").out
+    assert text.index("AUTH001 (issue 1)") < text.index("(issue 3)")
+    (tmp_path / "app.log").write_text(hour(let_in, 6, 3))
+    assert command("triage", "app.log", "--format", "json").document["summary"].startswith("probably tokens that")
+    (tmp_path / "app.log").write_text(hour(PAIR, 6, 3) + hour(let_in, 7, 3) + hour(INDEX, 8, 3))
+    mixed = command("triage", "app.log", "--format", "json").document["summary"]
+    assert mixed.startswith("sign-in (auth) failed first")
+    assert mixed.endswith("Perhaps tokens that could not be verified were accepted all the same (3 verifications).")
+    forged = f"{reason}. Attempting fallback decoding.\n\n".format("Signature verification failed")
+    (tmp_path / "app.log").write_text(hour(forged + PAIR, 6, 3))
+    assert command("triage", "app.log", "--format", "json").document["summary"].startswith("the tokens are forged or")
+    (tmp_path / "app.log").write_text(hour(forged + PAIR, 6, 3) + hour(INDEX, 7, 3))
+    assert command("triage", "app.log", "--format", "json").document["summary"].startswith("the semantic index failed")
+
+
 def test_every_format_holds_the_verdict(command: CommandLine, tmp_path: Path) -> None:
     """All formats are written in one run; JSON comes back, SARIF has the log's line and is well formed."""
     (tmp_path / "app.log").write_text(ACCESS + hour(PAIR, 6, 3) + hour(INDEX, 7, 2))
@@ -291,7 +319,11 @@ def test_a_cluster_gives_the_same_report(command: CommandLine, tmp_path: Path) -
     there = done.document
     assert there["summary"] == here["summary"]
     assert [one["verdict"] for one in there["results"]] == [one["verdict"] for one in here["results"]]
-    counted = [[(row[0], row[3]) for row in document["tables"][2]["rows"]] for document in (here, there)]
+    tables = [
+        next(one for one in document["tables"] if one["title"] == "What the log says, by issue")
+        for document in (here, there)
+    ]
+    counted = [[(row[0], row[3]) for row in table["rows"]] for table in tables]
     assert counted[0] == counted[1]
     refused = command("triage", "app.log", "--scheduler", "tcp://127.0.0.1:1", "--redact", "x.log")
     assert refused.code == 2

@@ -52,6 +52,8 @@ CASES = [
     ("hf_token_unset", "hf-token-unset", CERTAIN, 1),
     ("hf_rate", "hf-rate", CERTAIN, 1),
     ("hf_retry_error_alone", "hf-unexplained", POSSIBLE, 1),
+    ("hf_other", "hf-other", POSSIBLE, 1),
+    ("hf_json_not_found", "hf-wrong-base", LIKELY, 1),
     ("txtai_model", "txtai-model", CERTAIN, 2),
     ("txtai_memory", "txtai-model", CERTAIN, 1),
     ("txtai_missing", "txtai-missing", CERTAIN, 1),
@@ -157,6 +159,40 @@ def test_lines_of_two_processes_do_not_raise_an_alarm_that_is_sure(tmp_path: Pat
     triage = triage_of(path)
     alarm = [one for one in triage.causes if one.id == "auth-accepted-unverified"]
     assert [one.sure for one in alarm] == [POSSIBLE]
+
+
+def test_a_json_404_is_not_said_to_be_none() -> None:
+    """The body of a 404 is JSON or it is not; what is said of it is what stands in the line."""
+    other = cause_of(triage_of(fragment("hf_other")), "hf-other")
+    missing = cause_of(triage_of(fragment("hf_json_not_found")), "hf-wrong-base")
+    plain = cause_of(triage_of(fragment("hf_text_head")), "hf-wrong-base")
+    assert any("the base URL is right" in why for why in other.why)
+    assert any("body is JSON" in why for why in missing.why)
+    assert any("is no JSON" in why for why in plain.why)
+
+
+def test_a_torn_pair_is_no_sure_expiry(tmp_path: Path) -> None:
+    """A reason between the lines of another process' refusal: what then stands alone is called possible at most."""
+    lines = fragment("auth_unknown_key").read_text("utf-8").split("\n\n")
+    reason, rejected, failed = (line for line in lines if line.strip())
+    path = tmp_path / "mixed.log"
+    path.write_text("\n\n".join([reason, rejected, rejected, failed, failed] * 3) + "\n", "utf-8")
+    stale = cause_of(triage_of(path), "auth-stale")
+    assert stale.sure is POSSIBLE
+    assert any("several processes" in why for why in stale.why)
+
+
+def test_walks_are_told_apart_without_their_last_line(tmp_path: Path) -> None:
+    """Where the line that ends a walk is missing, the agent's failure keeps it from the next one."""
+    whole = fragment("models_offline").read_text("utf-8").split("\n\n")
+    ended = next(line for line in whole if "after fallback attempts" in line)
+    agent = f"{ended.partition(' - ')[0]} - [Strategist] Failed to create txtai Agent: no model"
+    kept = [agent if line.split(" - ")[-1] == ended.split(" - ")[-1] else line for line in whole]
+    path = tmp_path / "cut.log"
+    path.write_text("\n\n".join(kept), "utf-8")
+    before = cause_of(triage_of(fragment("models_offline")), "models-offline")
+    after = cause_of(triage_of(path), "models-offline")
+    assert (after.incidents, after.first, after.last) == (before.incidents, before.first, before.last)
 
 
 def test_the_commands_exist(tmp_path: Path) -> None:

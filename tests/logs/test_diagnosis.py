@@ -11,7 +11,7 @@ import pytest
 
 from alwrity_checks.logs.first_failure import graph
 from alwrity_checks.logs.signatures import read_signatures
-from alwrity_checks.logs.suggest import suggestion
+from alwrity_checks.logs.suggest import suggestion, suggestions
 from alwrity_checks.logs.triage import Sureness
 from tests.support.reading_logs import fragment, triage_of
 
@@ -127,6 +127,44 @@ def test_a_suggested_signature_matches_its_cluster(tmp_path: Path) -> None:
         found = [line for line in text if signature.literal in line and re.search(signature.pattern or b"", line)]
         assert len(found) == cluster.count
         assert tomllib.loads(suggestion(cluster))["signature"][0]["samples"] == [cluster.sample]
+
+
+def test_drafts_have_names_and_spaces_of_their_own(tmp_path: Path) -> None:
+    """Two forms that begin alike get two ids; no draft matches a line that lacks its literal."""
+    path = tmp_path / "a.log"
+    path.write_text(
+        "06:00:00 | ERROR    | a.b:f:1 - Cannot reach the quota store 17 at once\n"
+        "06:00:01 | ERROR    | a.b:f:1 - Cannot reach the quota store 17, gave up\n",
+        "utf-8",
+    )
+    drafts = read_signatures(suggestions(triage_of(path).clusters), 4)
+    assert len({one.id for one in drafts}) == len(drafts) == 2
+    for one in drafts:
+        assert not re.search(one.pattern, b"Cannot  reach the quota store 17 at once, gave up")
+
+
+def test_a_client_is_in_no_sample(tmp_path: Path) -> None:
+    """A sample goes wherever the report goes; a client's address does not."""
+    path = tmp_path / "a.log"
+    path.write_text("06:00:00 | ERROR    | a.b:f:1 - Odd trouble (client_ip=203.0.113.9, caller=x)\n", "utf-8")
+    whole = triage_of(path, fragment("auth_pair_alone"))
+    samples = [*(one.sample for one in whole.groups), *(one.sample for one in whole.clusters)]
+    assert any("client_ip=…" in one for one in samples)
+    assert not any("client_ip=1" in one or "203.0.113.9" in one for one in samples)
+
+
+def test_the_cause_with_most_incidents_leads_unless_it_is_only_possible(tmp_path: Path) -> None:
+    """One certain refusal does not speak for a hundred that are likely to have another reason."""
+    path = joined(tmp_path / "a.log", *["auth_pair_alone"] * 5, "auth_unknown_key", "auth_null_token")
+    first = triage_of(path).first_failure
+    assert first is not None
+    assert first.cause == "auth-stale"
+
+
+def test_without_times_nothing_ends_at_none() -> None:
+    """A line without a time is counted in the timeline, and no end is made up for it."""
+    events = triage_of(fragment("reload"), fragment("models_hub")).timeline
+    assert not any("None" in one.text for one in events)
 
 
 @pytest.mark.parametrize(

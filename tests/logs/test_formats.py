@@ -32,6 +32,7 @@ F1 = "06:36:48 | ERROR    | middleware.auth_middleware:verify_token:191 - text"
         (f"2026-03-10T06:36:48.1Z stdout F {F1}", "F1", "ERROR", SECOND, DAY, "text"),
         ("2026-03-10T06:36:48.123456789Z [STARTUP] PORT env: None", "", "", SECOND, DAY, "[STARTUP] PORT env: None"),
         (f'{{"log":"{F1}\\n","stream":"stdout","time":"2026-03-10T06:36:48.1Z"}}', "F1", "ERROR", SECOND, DAY, "text"),
+        (f'{{"log": "{F1}\\n", "time": "2026-03-10T06:36:48.1Z"}}', "F1", "ERROR", SECOND, DAY, "text"),
         (f"\x1b[32m06:36:48\x1b[0m{F1[8:]}", "F1", "ERROR", SECOND, None, "text"),
         (f"{F1}\r", "F1", "ERROR", SECOND, None, "text"),
         ("", "", "", None, None, ""),

@@ -10,7 +10,7 @@ import pytest
 
 from alwrity_checks.logs.blocks import Block
 from alwrity_checks.logs.matcher import Matcher, PlainFinder
-from alwrity_checks.logs.places import line_numbers
+from alwrity_checks.logs.places import line_numbers, looks_strange
 from alwrity_checks.logs.probe import Probe
 from alwrity_checks.logs.signatures import read_signatures
 from alwrity_checks.logs.streams import Stream, open_streams
@@ -34,9 +34,31 @@ def test_offsets_are_lines(tmp_path: Path, packed: bool) -> None:  # noqa: FBT00
     assert line_numbers(stream, wanted) == {0: 1, 3: 1, 6: 2, third: 3, third + 7: 5}
 
 
+@pytest.mark.parametrize(
+    ("content", "strange"),
+    [
+        (b"", False),
+        (b"\xff\xd8\xff\xe0\x00\x10JFIF" + bytes(range(256)) * 9, True),
+        (b"a,b,c\n1,2,3\n", True),
+        (b"hello\n06:00:00 | INFO     | a.b:f:1 - text\n", False),
+        (b"[STARTUP] PORT env: None\n", False),
+        (gzip.compress(b"a,b,c\n"), True),
+        (gzip.compress(b"INFO:     started\n"), False),
+    ],
+)
+def test_what_is_no_log_looks_strange(tmp_path: Path, content: bytes, strange: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    """A picture and a table do, a log and an empty file do not, packed or not."""
+    path = tmp_path / "app.log"
+    path.write_bytes(content)
+    (stream,) = open_streams([str(path)]).streams
+    assert looks_strange(stream) is strange
+
+
 def test_what_cannot_be_read_again_has_no_lines(tmp_path: Path) -> None:
     """A pipe, and a file that is gone."""
     assert line_numbers(Stream("-"), [1]) == {}
+    assert not looks_strange(Stream("-"))
+    assert not looks_strange(Stream("x", str(tmp_path / "none"), 5))
     assert line_numbers(Stream("x", str(tmp_path / "none"), 5), [1]) == {}
 
 

@@ -66,6 +66,35 @@ def test_other_lines_stay_as_they_are(line: str) -> None:
     assert not {kind: count for kind, count in found(line.encode()).items() if kind != "publishable key"}
 
 
+@pytest.mark.parametrize(
+    ("line", "secret"),
+    [
+        ("    token: str = 'opaque-value-123'", "opaque-value-123"),
+        ("aws secret wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY0 refused", "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY0"),
+        ("the password is hunter2longpass9", "hunter2longpass9"),
+        ("curl -s -u admin:hunter2pass https://x.example", "hunter2pass"),
+    ],
+)
+def test_a_secret_needs_no_equals_sign(line: str, secret: str) -> None:
+    """A type, a space, or an option of curl between the name and the value hides nothing from us."""
+    assert secret not in clean(line.encode()).decode()
+    assert found(line.encode())["named secret"] == 1
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Unexpected token in the answer of mistralai/Mistral-7B-Instruct-v0.3:groq",
+        "the password is wrong",
+        "Token verification failed for endpoint: GET /api/onboarding/status",
+        "curl -u is not an option of 2026-11-28 06:36:00",
+    ],
+)
+def test_ordinary_words_behind_a_name_are_no_secret(line: str) -> None:
+    """What only looks as if a value followed stays as it is."""
+    assert clean(line.encode()) == line.encode()
+
+
 def test_cleaning_twice_changes_nothing() -> None:
     """A mask is no secret: a cleaned log that is cleaned again is the same, and holds nothing."""
     for line, _ in seeded_lines():

@@ -91,6 +91,12 @@ def _unfollowed(seen: Seen) -> int:
     return seen.told("verification", _let_in)[0]
 
 
+def _torn(seen: Seen) -> int:
+    """Return how many verifications lack their 401 while a 401 elsewhere lacks its verification."""
+    without, _ = seen.told("verification", lambda one: bool(one[1]) and bool(one[2]) and one[-1] == "open")
+    return min(without, seen.told("verification", lambda one: not any(one[1:4]) and _failed(one))[0])
+
+
 def _let_in(incident: Incident) -> bool:
     return incident[1].startswith("why:") and not incident[2] and not incident[3] and incident[-1] == "open"
 
@@ -119,6 +125,9 @@ def _alone(seen: Seen, count: int) -> tuple[Sureness, tuple[str, ...]]:
     if mixed := min(_unfollowed(seen), count):
         several = f"reasons without a rejection: {mixed}; several processes may write into this log at once"
         return Sureness.POSSIBLE, (hidden, several)
+    if torn := min(_torn(seen), count):
+        several = f"a reason and its rejection without their 401: {torn}, and as many 401 without a reason"
+        return Sureness.POSSIBLE, (hidden, f"{several}; several processes may write into this log at once")
     return Sureness.LIKELY, (hidden, "an expired certificate of the key server would leave the same lines")
 
 

@@ -54,6 +54,7 @@ _CAUSES: Final = {
     "timed-out": "hf-outside",
     "endpoint-dns": "hf-outside",
     "endpoint-tls": "hf-outside",
+    "not-recognised": "hf-other",
     UNDEFINED_NAME: "hf-undefined-name",
 }
 """What a text was read as -> cause; whatever is not here is unexplained."""
@@ -63,6 +64,8 @@ _RULES: Final = {
     "inference-permission-missing": "HF031",
     "token-foreign": "HF011",
 }
+_FAILURES: Final = ("hf.api-call-failed", "hf.text-failed", "hf.structured-failed", "hf.provider-failed")
+"""Signatures whose entity `text` is the text of an exception; numbers are masked in it."""
 _LISTS: Final = (
     ("8", "8c2d88ef", "the candidates of 8c2d88ef are eight"),
     ("9", "8c2d88ef", "with a first model of another list the candidates of 8c2d88ef are nine"),
@@ -131,19 +134,29 @@ def _judged(seen: Seen, cause: str, times: Times, words: set[str], counted: str)
             why.append("it comes behind `Not Found`: both faults are there, the wrong base URL and the undefined name")
         elif others:
             why.append("it comes behind an answer of the router's own: the base URL is right")
-    elif cause == "hf-unexplained":
+    elif cause in {"hf-other", "hf-unexplained"}:
         sure = Sureness.POSSIBLE
-        if RETRY_ERROR in plain:
-            why.append("RetryError says nothing of the cause")
+        why += _unclear(seen, plain)
     elif cause in {"hf-model", "hf-schema"}:
         why.append("an answer of this form comes from the route itself: the base URL is right")
     return Found(cause, sure, times, counted, tuple(why), rule)
 
 
+def _unclear(seen: Seen, plain: set[str]) -> Iterator[str]:
+    if RETRY_ERROR in plain:
+        yield "RetryError says nothing of the cause"
+    if any("404 - {" in held.tally.sample for (line, _), held in seen.tallies.items() if line in _FAILURES):
+        yield "a 404 whose body is JSON comes from the route itself: the base URL is right"
+
+
 def _base(seen: Seen, words: set[str]) -> tuple[Sureness, list[str]]:
     why: list[str] = []
     sure = Sureness.CERTAIN if "route-missing" in words else Sureness.LIKELY
-    if sure is Sureness.CERTAIN:
+    texts = [text for line in _FAILURES for text in seen.entities(line, "text") if "Not Found" in text]
+    if sure is Sureness.CERTAIN and texts and all(" - {" in text for text in texts):
+        sure = Sureness.LIKELY
+        why.append("the 404's body is JSON and says `Not Found`: so do servers that are not the router")
+    elif sure is Sureness.CERTAIN:
         why.append("the exception's text is `Not Found`: the 404's body is no JSON, which no model's 404 is")
     else:
         why.append("`Error code: 404` without a body (openai 3): weaker than `Not Found`, which openai 1 and 2 print")

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from alwrity_checks.logs.causes import causes
+from alwrity_checks.logs.causes import causes, counting
 from alwrity_checks.logs.causes_generation import states as generation_states
 from alwrity_checks.logs.first_failure import first_failure, graph, subsystem_of
 from alwrity_checks.logs.seen import bins_of, ends_of, seen
@@ -140,7 +140,8 @@ def _timeline(whole: Seen, found: tuple[Cause, ...], groups: tuple[Group, ...]) 
             held = whole.tallies[group.signature, group.variant]
             for stream, times in sorted(held.by_stream.items()):
                 first, last = ends_of(times)
-                text = group.meaning if times.count == 1 else f"{group.meaning} ({times.count} times, until {last})"
+                until = "" if last is None else f", until {last}"
+                text = group.meaning if times.count == 1 else f"{group.meaning} ({times.count} times{until})"
                 sample = held.samples[stream][:_LONGEST_EVENT]
                 guessed = whole.inferred.get(stream, False)
                 events.append(Event(first, guessed, stream, group.subsystem, text, sample))
@@ -185,16 +186,18 @@ def _notes(whole: Seen) -> Iterator[str]:
             f"the lines of {named} have no date: it was inferred from"
             "  when the log was last written to, and midnights were counted"
         )
-    if whole.untimed:
-        yield f"no line of {', '.join(sorted(whole.untimed)[:_MOST_NAMED])} that matters has a time"
-    if not whole.verbose:
+    told = sorted(stream for stream in whole.untimed if whole.pieces[stream].levels)
+    if told:
+        yield f"no line of {', '.join(told[:_MOST_NAMED])} that matters has a time"
+    # Where no line was worth a look, nobody knows which levels there are.
+    if whole.levels and not whole.verbose:
         yield "the log is not verbose: a missing line at DEBUG or INFO says nothing (start the backend with --verbose)"
     if len(whole.pieces) > 1:
         yield "order is certain within one stream only"
     if reloads := whole.count("logs.reload"):
         yield (
-            f"{reloads} reloads emptied the memory of the process: index services, loaded models, caches, and what was"
-            " running in the background; they are no cause of anything else"
+            f"{counting(reloads, 'reload')} emptied the memory of the process: index services, loaded models, caches,"
+            " and what was running in the background; that is no cause of anything else"
         )
     if whole.count("hf.structured-not-found") and "%s" in whole.entities("hf.structured-not-found", "model"):
         yield "printf-style calls of loguru print a literal %s: the models' names are lost"

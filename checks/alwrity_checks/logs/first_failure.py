@@ -108,7 +108,8 @@ def first_failure(seen: Seen, causes: Sequence[Cause]) -> FirstFailure | None:
     failed.sort(key=lambda one: graph().phases[one.name])
     first, others = failed[0], failed[1:]
     sure, evidence = _evidence(seen, first, others)
-    leading = min(first.causes, key=lambda one: (list(Sureness).index(one.sure), -one.incidents, one.id))
+    # What is only possible leads where nothing else was found, however often it may have been.
+    leading = min(first.causes, key=lambda one: (one.sure is Sureness.POSSIBLE, -one.incidents, one.id))
     return FirstFailure(
         first.name,
         leading.id,

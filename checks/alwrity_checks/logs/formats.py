@@ -38,9 +38,9 @@ _JOURNAL: Final = re.compile(
 _MONTHS: Final = {
     name: number for number, name in enumerate(b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(), 1)
 }
-_JSON: Final = b'{"log":"'
-_JSON_TIME: Final = re.compile(rb'"time":"' + _DAY + rb"T" + _CLOCK)
-_JSON_TEXT: Final = re.compile(rb'\{"log":"((?:[^"\\]|\\.)*)"')
+_JSON: Final = b'{"log":'
+_JSON_TIME: Final = re.compile(rb'"time": ?"' + _DAY + rb"T" + _CLOCK)
+_JSON_TEXT: Final = re.compile(rb'\{"log": ?"((?:[^"\\]|\\.)*)"')
 
 _F1: Final = re.compile(_CLOCK + rb" \| ([A-Z]+) *\| (?:req=\S+ job=\S+ user=\S+ \| )?([\w.<>]+):([\w<>]+):([0-9]+) - ")
 _F3: Final = re.compile(_DAY + rb" " + _CLOCK + rb"(?:\.[0-9]{3}) \| ([A-Z]+) *\| ([\w.<>]+):([\w<>]+):([0-9]+) - ")

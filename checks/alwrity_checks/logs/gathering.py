@@ -58,6 +58,8 @@ _TIME: Final = re.compile(rb"[0-9]{2}:[0-9]{2}:[0-9]{2}(?:[.,][0-9]+)?(?:Z|[+-][
 _FRONT: Final = 96
 """Bytes within which a line's times stand."""
 _FINGERPRINT: Final = re.compile(r"…#[0-9a-f]{8}")
+_CLIENT: Final = re.compile(r"(client_ip=)[^ ,)]+")
+"""A sample is handed on with the report, where clients are hashes."""
 _DIGITS_AS_ONE: Final = bytes.maketrans(b"123456789", b"000000000")
 
 
@@ -360,4 +362,5 @@ def _clean(line: bytes) -> str:
 
 
 def _shown(line: bytes) -> str:
-    return _FINGERPRINT.sub("…", _clean(line[: 4 * _LONGEST_SAMPLE]))[:_LONGEST_SAMPLE]
+    text = _FINGERPRINT.sub("…", _clean(line[: 4 * _LONGEST_SAMPLE]))
+    return _CLIENT.sub(r"\1…", text)[:_LONGEST_SAMPLE]

@@ -175,8 +175,8 @@ class Index:
 class Chain:
     """One walk down the chain of local models.
 
-    Tokens: broken (with the reason), over (loaded, cached, none). An incident is `("chain", how it ended, last
-    reason)`.
+    Tokens: broken (with the reason), over (loaded, cached, none), left (the caller gave up). An incident is `("chain",
+    how it ended, last reason)`.
     """
 
     idle = ""
@@ -187,6 +187,9 @@ class Chain:
         what, variant = token
         if what == "broken":
             return Step((variant,))
+        if what == "left":
+            # The line that ends a walk says it mostly; where it is missing, this one keeps the next walk apart.
+            return Step((), (("chain", what, *state),) if state else ())
         return Step((), (("chain", variant, state[0] if state else ""),))
 
     def end(self, state: State) -> tuple[Incident, ...]:
@@ -275,6 +278,7 @@ TOKENS: Final[Mapping[str, tuple[str, str, str]]] = {
     "models.fallback-loaded": ("chain", "over", "loaded"),
     "models.fallback-cached": ("chain", "over", "cached"),
     "models.none": ("chain", "over", "none"),
+    "models.agent-failed": ("chain", "left", ""),
     "startup.process": ("start", "mark", "script"),
     "startup.features": ("start", "mark", "script"),
     "startup.launched": ("start", "mark", "service"),

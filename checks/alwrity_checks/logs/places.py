@@ -7,15 +7,41 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Final
 
 from alwrity_checks.errors import DoctorError
+from alwrity_checks.logs.formats import read_record
 
 if TYPE_CHECKING:
     from alwrity_checks.logs.streams import Stream
 
-__all__ = ["line_numbers"]
+__all__ = ["line_numbers", "looks_strange"]
 
 _BLOCK: Final = 512 * 1024
 _FURTHEST: Final = 64 * 1024 * 1024
 """Bytes into a stream up to which lines are counted: the log is read a second time for it, by one process."""
+
+
+_HEAD: Final = 64 * 1024
+"""Bytes of a stream that are enough to see whether it is a backend's log."""
+
+
+def looks_strange(stream: Stream) -> bool:
+    """Return whether a stream has bytes, and no line at its beginning has the form of a backend's record.
+
+    What cannot be read again is not strange, nor are prints alone if one of them is the start script's.
+    """
+    if stream.path is None:
+        return False
+    head = b""
+    try:
+        with closing(stream.open()) as reader:
+            while len(head) < _HEAD and (block := reader.read(_HEAD - len(head))):
+                head += block
+    except (OSError, DoctorError):
+        return False
+    lines = head.splitlines()
+    return bool(lines) and not any(read_record(line).format or line.startswith(_PRINTED) for line in lines)
+
+
+_PRINTED: Final = (b"[STARTUP]", b"[app.py]", b"[INFO]", b"[OK]")
 
 
 def line_numbers(stream: Stream, offsets: Iterable[int]) -> Mapping[int, int]:

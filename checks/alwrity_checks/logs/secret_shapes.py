@@ -201,6 +201,27 @@ SHAPES: Final[tuple[Shape, ...]] = (
         )""",
         lower=True,
     ),
+    # token: str = '...', as the source line in a traceback has it
+    _shape(
+        "named secret",
+        "pass pwd secret token key credential",
+        rf"{_NAMES}\s?:\s?[a-z_.\[\]|\ ]{{1,40}}=\s?{_QUOTED.format(1, 2)}",
+        lower=True,
+    ),
+    # Without a sign between them only what no word, path or name looks like.
+    _shape(
+        "named secret",
+        "secret passw passphrase token key",
+        r"""(?i:secret(?:\ access\ key)?|password|passphrase|token|api[ _-]?key)\ (?:is\ )?
+            (?P<value>(?=\S{0,200}[0-9])(?=\S{0,200}[A-Z])(?=\S{0,200}[a-z])[A-Za-z0-9/+=]{32,})""",
+    ),
+    _shape(
+        "named secret",
+        "password passphrase",
+        r"""(?:password|passphrase)\ is\ (?P<value>(?=\S{0,60}[0-9])[^\s'"]{6,})""",
+        lower=True,
+    ),
+    _shape("named secret", "curl", r"""curl\ .{0,400}?-u\ ?['"]?[^\s:'"]{1,100}:(?P<value>[^\s'"]{3,})"""),
     _shape(
         "e-mail address",
         "@",

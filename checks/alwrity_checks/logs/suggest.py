@@ -6,6 +6,7 @@ It is a beginning: who keeps it says what it means, which rule it breaks, and wh
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -23,13 +24,15 @@ _ENOUGH: Final = 8
 
 def suggestions(clusters: Iterable[ClusterFound]) -> str:
     """Return a draft for each cluster, the most frequent first, and a remark for those that have nothing in common."""
-    drafts = [
-        suggestion(one)
+    drafts, names = [], Counter[str]()
+    for one in clusters:
         # A shorter literal would hold the engine up at every other line.
-        if len(pattern_of(one.template, one.sample)[0]) >= _ENOUGH
-        else f"# {one.count} lines like this have no words in common: {one.sample!r}\n"
-        for one in clusters
-    ]
+        if len(pattern_of(one.template, one.sample)[0]) < _ENOUGH:
+            drafts.append(f"# {one.count} lines like this have no words in common: {one.sample!r}\n")
+            continue
+        name = _name(one)
+        names[name] += 1
+        drafts.append(suggestion(one, name if names[name] == 1 else f"{name}-{names[name]}"))
     if not drafts:
         return "# every line of trouble is known: there is nothing to suggest\n"
     told = "# Drafts for a room's signatures.toml; say what the line means, whose it is, and which rule it breaks.\n\n"
@@ -42,10 +45,9 @@ def suggestion(cluster: ClusterFound, name: str = "") -> str:
     `name` is the signature's id, `logs.` and words of the line unless given.
     """
     literal, pattern = pattern_of(cluster.template, cluster.sample)
-    words = re.findall(r"[a-z]{3,}", cluster.template.replace(_HOLE, " ").lower())[:4]
     lines = [
         "[[signature]]",
-        f"id = {_quoted(name or 'logs.' + ('-'.join(words) or 'unknown'))}",
+        f"id = {_quoted(name or _name(cluster))}",
         'kind = "symptom"  # or cause, configuration, alarm, harmless, downstream, evidence',
         'subsystem = "provider"  # or configuration, startup, auth, model, index, reload',
         f"level = {_quoted(cluster.level)}",
@@ -59,6 +61,11 @@ def suggestion(cluster: ClusterFound, name: str = "") -> str:
     return "\n".join(lines) + "\n"
 
 
+def _name(cluster: ClusterFound) -> str:
+    words = re.findall(r"[a-z]{3,}", cluster.template.replace(_HOLE, " ").lower())[:4]
+    return "logs." + ("-".join(words) or "unknown")
+
+
 def pattern_of(template: str, sample: str) -> tuple[str, str]:
     """Return the literal and the pattern of a template; the pattern is empty where the literal says it all."""
     parts = template.split(_HOLE)
@@ -68,10 +75,13 @@ def pattern_of(template: str, sample: str) -> tuple[str, str]:
     literal = max(present, key=len, default="") or max(words, key=len, default="")
     if literal == template:
         return literal, ""
-    pattern = ".*".join(" +".join(_escaped(word) for word in part.split(" ")) for part in parts)
+    # The literal stands in every matching line only if the pattern has its very spaces.
+    pattern = ".*".join(
+        (" " if part.strip(" ") == literal else " +").join(_escaped(word) for word in part.split(" ")) for part in parts
+    )
     if len(literal) < _ENOUGH and words:
         literal = max([literal, *words], key=len)
-    return literal, re.sub(r"(?:\.\*)+$|^(?:\.\*)+", "", pattern.replace(" +.*", ".*").replace(".* +", ".*"))
+    return literal, re.sub(r"(?:\.\*)+$|^(?:\.\*)+", "", re.sub(r" \+?\.\*", ".*", re.sub(r"\.\* \+?", ".*", pattern)))
 
 
 def _escaped(word: str) -> str:
