@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -178,8 +178,12 @@ def _result(rule: Rule, verdict: Verdict, reason: str = "", findings: tuple[Find
 
 
 def _finding(observation: Observation) -> Finding:
+    rule = observation.rule
+    if observation.target.kind is TargetKind.BACKEND:
+        # What validates the component says nothing of a checkout.
+        rule = replace(rule, validation=f"alwrity-doctor reproduce {rule.issue} --backend DIR")
     return Finding(
-        observation.rule,
+        rule,
         f"reproduced on {observation.target}: {observation.message}",
         (Evidence("scenario", observation.scenario), *observation.evidence),
     )

@@ -190,6 +190,15 @@ def test_checkout_has_an_environment_of_its_own() -> None:
     assert made.results[0].findings[0].message == "reproduced on yours: it was reproduced"
 
 
+def test_a_checkout_is_validated_by_itself() -> None:
+    """The command that validates the component would pass whatever the checkout does: its finding names another one."""
+    made = verdict(seen(OLD, SHOWN), seen(FIXED, SHOWN), seen(BACKEND, SHOWN))
+    assert [one.rule.validation for one in made.findings] == [
+        rule().validation,
+        "alwrity-doctor reproduce 1 --backend DIR",
+    ]
+
+
 def test_finding_that_hindered_an_experiment_is_shown() -> None:
     """A file that does not parse is a finding with its line, and what it hindered stays unknown."""
     location = Location(LocationKind.FILE, "backend/middleware/auth_middleware.py", 3)

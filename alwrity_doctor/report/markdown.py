@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from alwrity_checks.model import Verdict
 from alwrity_doctor.report.characters import one_line, visible
 from alwrity_doctor.report.groups import SHOWN, groups
-from alwrity_doctor.report.matrix import by_issue, remarkable
+from alwrity_doctor.report.matrix import by_issue, remarkable, untold
 from alwrity_doctor.report.phrases import (
     cause,
     consequences,
@@ -83,7 +83,7 @@ def _blocks(report: Report) -> Iterator[str]:
     if report.findings:
         yield f"## {findings_title(report)}"
         for number, same in enumerate(groups(report.findings), start=1):
-            yield from _finding(number, same[0]) if len(same) == 1 else _findings(number, same)
+            yield from _finding(number, same[0], report.observations) if len(same) == 1 else _findings(number, same)
     if report.suppressed:
         yield "## Suppressed: found, and accepted for now"
         yield "\n".join(_suppressed(one) for one in report.suppressed)
@@ -112,7 +112,7 @@ def _checks(results: Sequence[CheckResult]) -> Iterator[str]:
             yield fenced("\n".join(map(fact, result.evidence)), "text")
 
 
-def _finding(number: int, finding: Finding) -> Iterator[str]:
+def _finding(number: int, finding: Finding, observations: Sequence[Observation]) -> Iterator[str]:
     rule = finding.rule
     yield f"### {number}. {rule.severity.upper()} {prose(rule.code)} ({of_issue(rule)}): {prose(finding.message)}"
     facts = [f"- expected: {prose(rule.title)}"]
@@ -120,8 +120,8 @@ def _finding(number: int, finding: Finding) -> Iterator[str]:
         facts.append(f"- where: {code(place(finding.location))}")
     facts.append(f"- remedy: {prose(rule.remedy)}")
     yield "\n".join(facts)
-    if finding.evidence:
-        yield "Seen:\n\n" + fenced("\n".join(fact(one) for one in finding.evidence), "text")
+    if evidence := untold(finding, observations):
+        yield "Seen:\n\n" + fenced("\n".join(map(fact, evidence)), "text")
     if finding.commands:
         yield "Run:\n\n" + fenced("\n".join(finding.commands), "sh")
     yield "Validate:\n\n" + fenced(rule.validation, "sh")

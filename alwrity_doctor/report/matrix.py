@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from alwrity_checks.model import Evidence, Observation, Outcome, Rule, Target, TargetKind
+from alwrity_checks.model import Evidence, Finding, Observation, Outcome, Rule, Target, TargetKind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Matrix", "by_issue", "remarkable"]
+__all__ = ["Matrix", "by_issue", "remarkable", "untold"]
 
 _WEIGHT: Final = (Outcome.REPRODUCED, Outcome.UNKNOWN, Outcome.ABSENT)
 """A cell speaks for all its scenarios: the first of these that any of them came to."""
@@ -56,18 +56,32 @@ def by_issue(observations: Sequence[Observation]) -> tuple[Matrix, ...]:
 def remarkable(observations: Sequence[Observation]) -> tuple[Observation, ...]:
     """Return what needs telling: a fault in a target that should be free of it, or a scenario without an outcome.
 
-    That a legacy target shows its fault is what it is there for. What all observations of a target have in common, such
-    as the versions that it ran on, stays with the first that is told.
+    That a legacy target shows its fault is what it is there for. What all observations of a target have in common in
+    one issue's experiment, such as the versions that it ran on, stays with the first that is told.
     """
-    everywhere: dict[Target, frozenset[Evidence]] = {}
+    everywhere: dict[tuple[int, Target], frozenset[Evidence]] = {}
     for seen in observations:
-        everywhere[seen.target] = everywhere.get(seen.target, frozenset(seen.evidence)) & frozenset(seen.evidence)
+        key, evidence = (seen.rule.issue, seen.target), frozenset(seen.evidence)
+        everywhere[key] = everywhere.get(key, evidence) & evidence
     told: list[Observation] = []
-    known: set[Target] = set()
+    known: set[tuple[int, Target]] = set()
     for seen in observations:
         if seen.target.kind is TargetKind.LEGACY or seen.outcome is Outcome.ABSENT:
             continue
-        common = everywhere[seen.target] if seen.target in known else frozenset()
+        key = (seen.rule.issue, seen.target)
+        common = everywhere[key] if key in known else frozenset()
         told.append(replace(seen, evidence=tuple(one for one in seen.evidence if one not in common)))
-        known.add(seen.target)
+        known.add(key)
     return tuple(told)
+
+
+def untold(finding: Finding, observations: Sequence[Observation]) -> tuple[Evidence, ...]:
+    """Return what is left to tell of a finding where the remarkable is told as well: of an observation its scenario.
+
+    A reader finds the rest there, by the rule and the scenario.
+    """
+    scenario, rest = finding.evidence[:1], finding.evidence[1:]
+    same = (seen for seen in observations if seen.target.kind is not TargetKind.LEGACY)
+    if any((seen.rule.code, seen.evidence) == (finding.rule.code, rest) for seen in same):
+        return scenario
+    return finding.evidence

@@ -5,10 +5,10 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from alwrity_checks.model import CheckResult, Finding, Outcome, Report, Severity, Verdict
+from alwrity_checks.model import CheckResult, Finding, Observation, Outcome, Report, Severity, Verdict
 from alwrity_doctor.report.characters import one_line
 from alwrity_doctor.report.groups import SHOWN, groups
-from alwrity_doctor.report.matrix import by_issue, remarkable
+from alwrity_doctor.report.matrix import by_issue, remarkable, untold
 from alwrity_doctor.report.page import Page
 from alwrity_doctor.report.phrases import (
     cause,
@@ -122,7 +122,7 @@ def _findings(page: Page, report: Report) -> None:
         said = f" {one_line(rule.code)} ({of_issue(rule)}): {told}"
         page.columns([((f"{number}.",), (severity, said))], first=number_width)
         if len(same) == 1:
-            page.columns(_fields(finding), indent=indent, first=_LABEL_WIDTH)
+            page.columns(_fields(finding, report.observations), indent=indent, first=_LABEL_WIDTH)
         else:
             _places(page, same, indent)
         for label, commands in (("run", same[0].commands if len(same) == 1 else ()), ("validate", (rule.validation,))):
@@ -142,11 +142,11 @@ def _places(page: Page, same: Sequence[Finding], indent: int) -> None:
         page.line(f"and {len(same) - SHOWN} more, which --format json names", indent=indent + _INDENT)
 
 
-def _fields(finding: Finding) -> Iterator[tuple[tuple[str | Styled, ...], ...]]:
+def _fields(finding: Finding, observations: Sequence[Observation]) -> Iterator[tuple[tuple[str | Styled, ...], ...]]:
     yield (("expected", "dim"),), (one_line(finding.rule.title),)
     if finding.location is not None:
         yield (("where", "dim"),), (place(finding.location),)
-    for evidence in finding.evidence:
+    for evidence in untold(finding, observations):
         yield (("seen", "dim"),), (fact(evidence),)
     yield (("remedy", "dim"),), (one_line(finding.rule.remedy),)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from alwrity_checks.model import Evidence, Observation, Outcome, Target, TargetKind
-from alwrity_doctor.report.matrix import remarkable
+from dataclasses import replace
+
+from alwrity_checks.model import Evidence, Finding, Observation, Outcome, Target, TargetKind
+from alwrity_doctor.report.matrix import remarkable, untold
 from tests.support.checks import rule
 
 LEGACY, FIXED, BACKEND = Target(TargetKind.LEGACY, "2024"), Target(TargetKind.FIXED), Target(TargetKind.BACKEND)
@@ -32,6 +34,26 @@ def test_what_all_observations_of_a_target_share_is_told_once() -> None:
         ("yours", (requests,)),
         ("yours", ()),
     ]
+
+
+def test_what_the_observations_of_one_issue_share_is_told_once_for_each_issue() -> None:
+    """A checkout is put through the experiments of all issues, each on other libraries: each says so once."""
+    other = Evidence("driven on", "openai 2.24.0")
+    observations = [
+        replace(seen(BACKEND, Outcome.REPRODUCED, versions), rule=rule(issue=issue))
+        for issue, versions in ((1, VERSIONS), (1, VERSIONS), (2, other), (2, other))
+    ]
+    assert [one.evidence for one in remarkable(observations)] == [(VERSIONS,), (), (other,), ()]
+
+
+def test_a_finding_does_not_tell_an_observation_twice() -> None:
+    """Its scenario is left, by which the reader finds the observation; what no experiment saw is told in full."""
+    scenario, requests = Evidence("scenario", "a forged token"), Evidence("requests", "6")
+    observations = [seen(BACKEND, Outcome.REPRODUCED, requests, VERSIONS)]
+    assert untold(Finding(rule(), "it was reproduced", (scenario, requests, VERSIONS)), observations) == (scenario,)
+    assert untold(Finding(rule(), "it was seen", (requests, VERSIONS)), observations) == (requests, VERSIONS)
+    shown = [seen(LEGACY, Outcome.REPRODUCED, VERSIONS)]
+    assert untold(Finding(rule(), "the model", (scenario, VERSIONS)), shown) == (scenario, VERSIONS)
 
 
 def test_column_of_a_checkout_is_its_owners() -> None:

@@ -193,7 +193,7 @@ def test_process_that_dies_leaves_its_scenario_open(monkeypatch: pytest.MonkeyPa
         command = arguments(act, *words)
         return [command[0], "-c", "import os; os.abort()"] if len(starts) == 1 else command
 
-    monkeypatch.setattr("alwrity_checks.txtai.experiment.arguments", first_dies)
+    monkeypatch.setattr("alwrity_checks.txtai.scenarios.child.arguments", first_dies)
     died, played = asyncio.run(race.run(race.targets()[0], Recorder()))
     assert (died.rule.code, died.outcome) == ("TXT003", Outcome.UNKNOWN)
     assert "ended with -6" in died.message
@@ -216,7 +216,7 @@ def test_interrupted_race_leaves_no_child(monkeypatch: pytest.MonkeyPatch, tmp_p
         f"open({str(tmp_path / 'pid')!r}, 'w').write(str(one.pid)); "
         "print(json.dumps({'begins': 'TXT001'}), flush=True); time.sleep(60)"
     )
-    monkeypatch.setattr("alwrity_checks.txtai.experiment.arguments", lambda *_: [sys.executable, "-c", program])
+    monkeypatch.setattr("alwrity_checks.txtai.scenarios.child.arguments", lambda *_: [sys.executable, "-c", program])
 
     async def interrupted() -> None:
         race = TxtaiExperiment(chosen=[target_named("fixed")])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -10,11 +11,14 @@ import pytest
 
 from alwrity_checks.model import Outcome, Target, TargetKind
 from alwrity_checks.txtai.scenarios.catalogue import SCENARIOS
+from alwrity_checks.txtai.scenarios.child import run
 from alwrity_checks.txtai.scenarios.scenario import Offer, Scenario, Seen, judged_by_loss
 from alwrity_checks.txtai.scenarios.stage import Stage
 from alwrity_checks.txtai.scenarios.targets import ComponentTarget, Deployment, target_named, targets
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from alwrity_checks.txtai.legacy.service import Item
 
 BY_CODE = {scenario.code: scenario for scenario in SCENARIOS}
@@ -204,6 +208,20 @@ def test_nothing_is_left_on_the_disk() -> None:
     with pytest.raises(KeyError), Stage(stubbed=True) as stage:
         raise KeyError
     assert not stage.directory.exists()
+
+
+def test_a_child_that_is_killed_leaves_no_temporary_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What txtai has in a temporary file when its process is killed goes with the child, here as in the kill itself."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    program = (
+        "import os, signal, tempfile; "
+        "print('{\"temporary\": true}', flush=True) if tempfile.NamedTemporaryFile(delete=False) else None; "
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    monkeypatch.setattr("alwrity_checks.txtai.scenarios.child.arguments", lambda *_: [sys.executable, "-c", program])
+    ended = run("write", target_named("fixed"), timeout=60)
+    assert (ended.signal, ended.lines) == ("SIGKILL", ({"temporary": True},))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_targets_are_found_by_name() -> None:

@@ -17,18 +17,18 @@ from alwrity_checks.errors import CannotCheck, MissingExtra
 from alwrity_checks.model import Event, Evidence, Observation, Outcome, TargetKind
 from alwrity_checks.redaction import scrub
 from alwrity_checks.sandbox.conversation import evidence_from, lines, meet
-from alwrity_checks.sandbox.sandbox import Launch
 from alwrity_checks.txtai.rules import rule
 from alwrity_checks.txtai.scenarios import free as free_running
 from alwrity_checks.txtai.scenarios.backend import MODULES, BackendTarget
 from alwrity_checks.txtai.scenarios.catalogue import SCENARIOS
-from alwrity_checks.txtai.scenarios.child import arguments, environment
+from alwrity_checks.txtai.scenarios.child import launched
 from alwrity_checks.txtai.scenarios.scenario import Scenario, Seen
 from alwrity_checks.txtai.scenarios.targets import Contender, targets
 from alwrity_checks.txtai.scenarios.trial import seen_from
 
 if TYPE_CHECKING:
     from alwrity_checks.model import Observer
+    from alwrity_checks.sandbox.sandbox import Launch
 
 __all__ = ["SCENARIOS", "Played", "TxtaiExperiment", "experiment"]
 
@@ -189,7 +189,8 @@ def _launched(target: Contender, act: str, *words: str) -> Iterator[Launch]:
         with target.sandbox.launched(act, *words) as launch:
             yield launch
     else:
-        yield Launch(arguments(act, str(target), *words), environment())
+        with launched(act, target, *words) as launch:
+            yield launch
 
 
 def experiment() -> TxtaiExperiment:

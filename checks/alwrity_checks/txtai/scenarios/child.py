@@ -11,7 +11,9 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -26,6 +28,7 @@ __all__ = [
     "Launcher",
     "arguments",
     "environment",
+    "launched",
     "main",
     "run",
     "without_torch",
@@ -78,12 +81,26 @@ def environment() -> dict[str, str]:
     return {**os.environ, **offline, "PYTHONPATH": path}
 
 
+@contextmanager
+def launched(act: str, target: object, *words: str) -> Iterator[Launch]:
+    """Yield how a child of our own interpreter begins to carry out `act`.
+
+    Its temporary files go where they are removed with it: txtai leaves its vectors' file behind when it is killed.
+    """
+    with tempfile.TemporaryDirectory(prefix="txtai-race-", ignore_cleanup_errors=True) as temporary:
+        there = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), temporary)
+        yield Launch(arguments(act, str(target), *words), {**environment(), **there})
+
+
 def run(act: str, target: object, *words: str, timeout: float) -> Ended:
     """Carry out an act in a child, and kill it after `timeout` seconds."""
     if isinstance(target, Launcher):
-        launch = target.launch(act, *words)
-    else:
-        launch = Launch(arguments(act, str(target), *words), environment())
+        return _ended(target.launch(act, *words), timeout)
+    with launched(act, target, *words) as launch:
+        return _ended(launch, timeout)
+
+
+def _ended(launch: Launch, timeout: float) -> Ended:
     with subprocess.Popen(  # noqa: S603 - our own program
         launch.arguments,
         env=launch.environment,
