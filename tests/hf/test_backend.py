@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import re
 import sys
+import venv
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -296,14 +297,12 @@ def test_settings_of_the_checkout_are_used_only_where_asked_for(tmp_path: Path) 
     assert SECRET not in str((without, handed))
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="the interpreter is a shell script")
+@pytest.mark.skipif(sys.platform == "win32", reason="the interpreter is elsewhere")
 def test_interpreter_without_the_client_is_named(tmp_path: Path) -> None:
     """An environment of the checkout that has no openai is passed over and said to be; named by the user, it ends."""
     backend = write_checkout(tmp_path, OLD)
+    venv.create(backend / ".venv", symlinks=True)
     python = backend / ".venv/bin/python"
-    python.parent.mkdir(parents=True)
-    python.write_text(f'#!/bin/sh\nexec {sys.executable} -S "$@"\n')
-    python.chmod(0o755)
     target = hf_target(Checkout(backend))
     assert "has no openai, no tenacity" in target.note
     assert target.sandbox.interpreter == Path(sys.executable)

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from alwrity_checks.model import Target, TargetKind
+from alwrity_checks.sandbox.speech import speak_through
 from alwrity_checks.txtai.compat import TxtaiIntelligenceService
 from alwrity_checks.txtai.encoder import SentenceEncoder, import_libraries
 from alwrity_checks.txtai.encoding import EncoderRegistry
@@ -164,6 +165,7 @@ def _carried_out(act: str, words: Sequence[str], seconds: int) -> dict[str, Any]
                 signal.alarm(seconds)
                 os.dup2(output.fileno(), 1)
                 os.dup2(errors.fileno(), 2)
+                speak_through(sys.stdout)  # a fork has no voice unless it is given one
                 _ACTS[act](DropInTarget(), *words)
                 sys.stdout.flush()
                 # Threads that hang would keep the process from ending.
