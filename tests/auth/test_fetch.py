@@ -306,7 +306,7 @@ def test_dates_that_are_none(date: str, header: str) -> None:
     """A header that holds no date says nothing; it breaks nothing either."""
     reply = b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n" + f"{header}: {date}\r\n\r\n".encode("latin-1")
     with RawServer(reply) as server:
-        failed = failure(server.url, SHORT)
+        failed = failure(server.url, FetchLimits(connect=5.0, total=10.0, retry_pause=0.01))
     assert failed.reason is Reason.JWKS_HTTP_5XX
 
 
