@@ -45,6 +45,8 @@ def test_offsets_are_lines(tmp_path: Path, packed: bool) -> None:  # noqa: FBT00
         (gzip.compress(b"a,b,c\n"), True),
         (gzip.compress(b"INFO:     started\n"), False),
     ],
+    # A compressed content holds the time at which it was made.
+    ids=["empty", "picture", "table", "late record", "print", "packed table", "packed record"],
 )
 def test_what_is_no_log_looks_strange(tmp_path: Path, content: bytes, strange: bool) -> None:  # noqa: FBT001 - a parameter of the test
     """A picture and a table do, a log and an empty file do not, packed or not."""
