@@ -134,7 +134,7 @@ def checked_name(model: str, setting: Setting | None = None) -> str:
     """
     name = model.strip()
     where = "" if setting is None else f" ({setting.name}, from {setting.location})"
-    path = Path(name).expanduser() if name and "\0" not in name else Path()
+    path = _expanded(name) if name and "\0" not in name else Path()
     looks_like_a_path = name.startswith((".", "/", "~", "\\")) or path.is_absolute()
     parts = name.split("/")
     if name and (looks_like_a_path or (len(parts) > 1 and path.is_dir())):
@@ -242,3 +242,11 @@ def _text(setting: Setting | None) -> str:
 def _unusable(setting: Setting, what: str, remedy: str) -> ModelError:
     told = f"{setting.name} (from {setting.location}) {what}: {_text(setting)!r:.80}"
     return ModelError(Reason.SETTING_INVALID, told, f"set it to {remedy}")
+
+
+def _expanded(name: str) -> Path:
+    """Return the path with its `~` put in; `~0`, which is nobody's home, stays as it is."""
+    try:
+        return Path(name).expanduser()
+    except RuntimeError:
+        return Path(name)
