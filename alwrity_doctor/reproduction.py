@@ -6,7 +6,7 @@ import asyncio
 import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 from alwrity_checks.errors import CannotCheck, DoctorError, MissingExtra
 from alwrity_checks.model import (
@@ -28,13 +28,22 @@ from alwrity_doctor.foreign import in_one_line, traceback_of
 from alwrity_doctor.interruption import Interrupted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from alwrity_checks.model import Observer, Rule
+    from alwrity_checks.pictures import Picture
 
-__all__ = ["Reproducible", "Undriven", "WithBackend", "judge", "reproduce"]
+__all__ = ["Pictured", "Reproducible", "Undriven", "WithBackend", "judge", "reproduce"]
 
 T = TypeVar("T")
+
+
+@runtime_checkable
+class Pictured(Protocol):
+    """An experiment that can be seen."""
+
+    def pictures(self) -> tuple[Picture, ...]:
+        """Return what was done so far as pictures."""
 
 
 class Reproducible(Protocol[T]):
@@ -70,6 +79,10 @@ class WithBackend:
         self._experiment = experiment
         self._backend = backend
 
+    def pictures(self) -> tuple[Picture, ...]:
+        """Return the experiment's pictures."""
+        return _pictures(self._experiment)
+
     def targets(self) -> Sequence[Any]:
         """Return the experiment's own targets, then the checkout."""
         return (*self._experiment.targets(), self._backend)
@@ -85,9 +98,15 @@ class WithBackend:
 
 
 async def reproduce(
-    experiments: Iterable[Reproducible[Any]], observer: Observer, *, command: str = "reproduce"
+    experiments: Iterable[Reproducible[Any]],
+    observer: Observer,
+    *,
+    command: str = "reproduce",
+    judged: Callable[[Sequence[Observation]], tuple[CheckResult, ...]] | None = None,
 ) -> Report:
     """Carry out `experiments`, one target after the other so that none disturbs another's timings, and judge each rule.
+
+    `judged` makes the results of what was observed; None for `judge`.
 
     A target on which an experiment raises is a result of its own, `unknown`; an experiment without the extra that it
     needs is one, `skip`, and only a checkout, which has an environment of its own, is put through it all the same.
@@ -96,6 +115,7 @@ async def reproduce(
     started, clock = datetime.now(UTC), time.monotonic()
     observations: list[Observation] = []
     broken: list[CheckResult] = []
+    carried_out: list[Reproducible[Any]] = []
 
     def report() -> Report:
         return Report(
@@ -103,13 +123,15 @@ async def reproduce(
             version=__version__,
             started=started,
             duration=timedelta(seconds=time.monotonic() - clock),
-            results=(*judge(observations), *broken),
+            results=(*(judged or judge)(observations), *broken),
             observations=tuple(observations),
             environment=environment(),
+            pictures=tuple(picture for one in carried_out for picture in _pictures(one)),
         )
 
     try:
         for experiment in experiments:
+            carried_out.append(experiment)
             skipped: CheckResult | None = None
             for target in experiment.targets():
                 if skipped is not None and not _is_checkout(target):
@@ -132,6 +154,10 @@ async def reproduce(
     except asyncio.CancelledError:
         raise Interrupted(report()) from None
     return report()
+
+
+def _pictures(experiment: Reproducible[Any]) -> tuple[Picture, ...]:
+    return experiment.pictures() if isinstance(experiment, Pictured) else ()
 
 
 def _is_checkout(target: object) -> bool:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from alwrity_checks.model import Observer, Report
+    from alwrity_checks.pictures import Picture
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -85,10 +86,15 @@ def verify(  # noqa: PLR0913 - each parameter is an option of the command
 
     async def work(_observers: Sequence[Observer]) -> Report:
         from alwrity_checks.auth.diagnosis import diagnose
+        from alwrity_doctor.chain_picture import chain_picture
         from alwrity_doctor.results import reported
 
         diagnosis = diagnose(text, pins, leeway=leeway, offline=offline, steps=steps)
-        return await reported("auth verify", diagnosis, fail_on.severity, steps)
+
+        def seen() -> tuple[Picture, ...]:
+            return chain_picture(steps, prefix="token.", title="The token's chain")
+
+        return await reported("auth verify", diagnosis, fail_on.severity, steps, pictures=seen)
 
     raise typer.Exit(deliver(work, outputs))
 

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from alwrity_checks.hf.causes import Mode
     from alwrity_checks.model import Observer, Report
+    from alwrity_checks.pictures import Picture
     from alwrity_checks.settings import Setting, Settings
 
 __all__ = ["probe"]
@@ -104,14 +105,19 @@ def probe(  # noqa: PLR0913 - each parameter is an option of the command
     async def work(observers: Sequence[Observer]) -> Report:
         from dataclasses import replace
 
+        from alwrity_doctor.chain_picture import chain_picture
         from alwrity_doctor.interruption import Interrupted
         from alwrity_doctor.observers import Broadcast
         from alwrity_doctor.results import reported
 
+        def seen() -> tuple[Picture, ...]:
+            chain = chain_picture(diagnosis.results, prefix="probe.", title="From the outside in")
+            return (*chain, *diagnosis.pictures)
+
         asking = diagnose(settings, order, diagnosis, Broadcast(observers))
         shown = _described(settings)
         try:
-            report = await reported("hf probe", asking, fail_on.severity, diagnosis.results)
+            report = await reported("hf probe", asking, fail_on.severity, diagnosis.results, pictures=seen)
         except Interrupted as interrupted:
             raise Interrupted(replace(interrupted.report, settings=shown, tables=tuple(diagnosis.tables))) from None
         return replace(report, settings=shown, tables=tuple(diagnosis.tables))

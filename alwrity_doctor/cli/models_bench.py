@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from alwrity_checks.model import CheckResult, Observer, Report
     from alwrity_checks.models.bench_figures import Bench, Result, Workload
     from alwrity_checks.models.bench_run import Source
+    from alwrity_checks.pictures import Picture
 
 __all__ = ["bench"]
 
@@ -107,6 +108,7 @@ def bench(  # noqa: PLR0913 - each parameter is an option of the command
     """
     from alwrity_checks.model import Severity
     from alwrity_checks.models.bench_figures import Workload
+    from alwrity_checks.models.pictured import memory_pictures
     from alwrity_doctor.cli.models_bench_view import result_of, settled, tables
     from alwrity_doctor.results import reported
 
@@ -133,7 +135,10 @@ def bench(  # noqa: PLR0913 - each parameter is an option of the command
             done.append(await run.measured(observers, lambda one: results.append(result_of(one))))
             results.extend(settled(done[0], before))
 
-        report = await reported("models bench", measure(), Severity.ERROR, results)
+        def seen() -> tuple[Picture, ...]:
+            return tuple(picture for one in done for picture in memory_pictures(one))
+
+        report = await reported("models bench", measure(), Severity.ERROR, results, pictures=seen)
         return replace(report, tables=tables(done[0], before)) if done else report
 
     with _home(keep) if synthetic else contextlib.nullcontext() as run.home:

@@ -47,6 +47,7 @@ __all__ = [
     "env_files",
     "finite",
     "parse_formats",
+    "to_stdout",
     "write_whole",
 ]
 
@@ -202,8 +203,15 @@ def _print(report: Report, format_name: str) -> None:
     terminal = sys.stdout.isatty()
     colour = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     width = shutil.get_terminal_size((_DEFAULT_WIDTH, 24)).columns if terminal else _DEFAULT_WIDTH
+    to_stdout(render(report, format_name, colour=colour, width=width))
+
+
+def to_stdout(text: str) -> None:
+    """Write to stdout; that nobody reads on is no failure. Raises ConfigurationError if it cannot be written."""
+    if sys.stdout is None:
+        raise ConfigurationError("stdout is closed", "write to a file: --format F=FILE")
     try:
-        sys.stdout.write(render(report, format_name, colour=colour, width=width))
+        sys.stdout.write(text)
         sys.stdout.flush()
     except BrokenPipeError:
         # Whoever read it has read enough; the exit code is still the report's.

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from alwrity_checks.model import Outcome, TargetKind
+from alwrity_checks.model import Outcome
+from alwrity_checks.picture_parts import side_by_side
 from alwrity_checks.txtai.picture import Chapter
+from alwrity_checks.txtai.pictured import TELLING
 from alwrity_checks.txtai.rules import rule
 from alwrity_checks.txtai.scenarios.scenario import OVER, RESTARTED
 from alwrity_doctor.report.page import Page
@@ -20,13 +22,10 @@ if TYPE_CHECKING:
 
 __all__ = ["chapters", "counts", "recordings", "timelines"]
 
-_TELLING: Final = "TXT004"
-"""The rule whose recording explains the fault best."""
 _LINES: Final = 14
 """Of a timeline in the terminal."""
 _MOMENT: Final = 9
 _THREAD: Final = 16
-_BESIDE: Final = (TargetKind.BACKEND, TargetKind.FIXED)
 _WRITES: Final = frozenset({"index", "upsert", "save"})
 _CONTAINERS: Final = _WRITES | {"applying", "loading", "saving"}
 """Steps whose inner calls say nothing new."""
@@ -49,7 +48,7 @@ def counts(played: Sequence[Played]) -> Table:
 def timelines(played: Sequence[Played], *, colour: bool, width: int) -> str:
     """Return the telling runs in time, for a terminal of `width` columns."""
     page = Page(colour=colour, width=width)
-    for one in _faulty_and_sound(played, _TELLING):
+    for one in _faulty_and_sound(played, TELLING):
         _timeline(page, one)
     return page.text()
 
@@ -99,23 +98,14 @@ def _rows(recording: Recording) -> Iterator[tuple[float, str, tuple[str | Styled
 
 
 def _faulty_and_sound(played: Sequence[Played], code: str) -> list[Played]:
-    """Return the recorded runs of a rule's scenario that are shown, the faulty above the sound.
-
-    These are the latest state that shows the fault, then a checkout's own service, then the component.
-    """
+    """Return the recorded runs of a rule's scenario that are shown, the faulty above the sound."""
     of_rule = [one for one in played if one.scenario.code == code and one.telling.recording]
-    faulty = [
-        one
-        for one in of_rule
-        if one.target.target.kind is TargetKind.LEGACY and one.telling.outcome is Outcome.REPRODUCED
-    ]
-    others = [[one for one in of_rule if one.target.target.kind is kind] for kind in _BESIDE]
-    return [*faulty[-1:], *(one for kind in others for one in kind)]
+    return [one for _, one in side_by_side((one.observation, one) for one in of_rule)]
 
 
 def chapters(played: Sequence[Played]) -> list[Chapter]:
     """Return the page's chapters, one for each rule with a recording; the one that explains most comes first."""
-    codes = sorted({one.scenario.code for one in played}, key=lambda code: (code != _TELLING, code))
+    codes = sorted({one.scenario.code for one in played}, key=lambda code: (code != TELLING, code))
     made = []
     for code in codes:
         runs = _faulty_and_sound(played, code)

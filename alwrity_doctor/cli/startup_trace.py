@@ -24,6 +24,7 @@ from alwrity_doctor.cli.output import (
 
 if TYPE_CHECKING:
     from alwrity_checks.model import CheckResult, Observer, Report, Table
+    from alwrity_checks.pictures import Picture
     from alwrity_checks.startup.trace_analysis import Analysis
     from alwrity_checks.startup.trace_answer import Question
 
@@ -84,9 +85,17 @@ def trace(  # noqa: PLR0913 - each parameter is an option of the command
     async def work(observers: Sequence[Observer]) -> Report:
         from dataclasses import replace
 
+        from alwrity_checks.model import Verdict
+        from alwrity_checks.startup.pictured import memory_picture, trace_picture
+
         wish = _Wish(command, question, path, timeout, threshold, verbose=verbose)
         done = _traced(wish, observers, results, analyses)
-        report = await reported("startup trace", done, fail_on.severity, results)
+
+        def seen() -> tuple[Picture, ...]:
+            verdict = Verdict.worst(one.verdict for one in results)
+            return tuple(picture for one in analyses for picture in (trace_picture(one, verdict), *memory_picture(one)))
+
+        report = await reported("startup trace", done, fail_on.severity, results, pictures=seen)
         return replace(report, tables=tuple(_tables(analyses)))
 
     code = deliver(work, outputs)

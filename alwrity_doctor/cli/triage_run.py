@@ -323,6 +323,7 @@ def _report(  # noqa: PLR0913 - as `told`
     from alwrity_checks.model import CheckResult, Report, Verdict
     from alwrity_doctor import __version__, triage_report
     from alwrity_doctor.facts import environment
+    from alwrity_doctor.triage_picture import timeline
     from alwrity_doctor.triage_tables import tables
 
     read_ = triage_report.Read(
@@ -353,6 +354,7 @@ def _report(  # noqa: PLR0913 - as `told`
         fail_on=wish.fail_on.severity,
         environment=environment(),
         tables=tables(triage, read_.notes, issues=wish.issues) if opened.streams else (),
+        pictures=timeline(triage, issues=wish.issues),
         summary=triage_report.summary(read_, issues=wish.issues) if summary.pieces or not interrupted else _NOTHING_YET,
     )
 

@@ -17,6 +17,7 @@ from alwrity_checks.txtai.legacy.variant import LegacyVariant  # noqa: TC001 - t
 from alwrity_doctor.cli.checkout_options import BackendOption, PythonOption, UseEnvOption, named_checkout
 from alwrity_doctor.cli.output import FormatOption, check_writable, deliver, parse_formats, write_whole
 from alwrity_doctor.cli.txtai_index import index
+from alwrity_doctor.cli.txtai_migrate import migrate
 from alwrity_doctor.cli.txtai_repair import repair
 from alwrity_doctor.cli.txtai_search import search
 from alwrity_doctor.cli.txtai_status import status
@@ -180,5 +181,5 @@ def _write(played: Sequence[Played], trace: Path | None, html: Path | None) -> N
         write_whole(html, page("txtai race", introduction, chapters(played)))
 
 
-for _command in (index, search, status, repair):
+for _command in (index, search, status, repair, migrate):
     app.command()(_command)

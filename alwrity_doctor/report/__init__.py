@@ -27,6 +27,7 @@ FORMATS: Final[Mapping[str, str]] = MappingProxyType(
         "sarif": "alwrity_doctor.report.sarif",
         "markdown": "alwrity_doctor.report.markdown",
         "github": "alwrity_doctor.report.github",
+        "codequality": "alwrity_doctor.report.codequality",
         "html": "alwrity_doctor.report.html",
     }
 )

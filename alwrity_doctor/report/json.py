@@ -16,6 +16,7 @@ from typing import Any, Final, get_args, get_origin, get_type_hints
 
 from alwrity_checks.errors import ConfigurationError
 from alwrity_checks.model import SCHEMA, Finding, Report
+from alwrity_checks.pictures import KINDS, Picture
 from alwrity_doctor.report.phrases import utc
 
 __all__ = ["load", "render"]
@@ -37,10 +38,15 @@ _SCALARS: Final[Mapping[object, Callable[[Any], object]]] = MappingProxyType(
 )
 
 
-_ADDED: Final[Mapping[str, object]] = MappingProxyType({"tables": [], "summary": ""})
+_ADDED: Final[Mapping[str, object]] = MappingProxyType({"tables": [], "summary": "", "pictures": []})
 """Fields that the first reports of this schema did not have yet, and what their absence means."""
 _ADDED_BELOW: Final = frozenset({(Finding, "identity")})
 """The same, of what a report is made of: their absence means their default."""
+_KIND: Final = "kind"
+"""The field that tells which kind of picture an object is."""
+_NAMES: Final[Mapping[type, str]] = MappingProxyType({kind: name for name, kind in KINDS.items()})
+_LATE: Final = {"Picture": Picture}
+"""Names that the model's annotations use and that it does not import: few commands make pictures."""
 
 
 def render(report: Report) -> str:
@@ -82,7 +88,8 @@ def load(text: str) -> Report:
 
 def _encoded(value: object) -> object:
     if is_dataclass(value):
-        return {field.name: _encoded(getattr(value, field.name)) for field in fields(value)}
+        told = {_KIND: _NAMES[type(value)]} if type(value) in _NAMES else {}
+        return told | {field.name: _encoded(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Mapping):
         return {_encoded(name): _encoded(one) for name, one in value.items()}
     if isinstance(value, tuple):
@@ -107,10 +114,12 @@ def _encoded_leaf(value: object) -> object:
 
 def _decoded(hint: Any, value: Any) -> Any:  # noqa: ANN401 - what JSON holds, and what a hint denotes, is seen only here
     if is_dataclass(hint) and isinstance(hint, type):
-        hints = get_type_hints(hint)
+        hints = get_type_hints(hint, localns=_LATE)
         given = [field.name for field in fields(hint) if field.name in value or (hint, field.name) not in _ADDED_BELOW]
         return hint(**{name: _decoded(hints[name], value[name]) for name in given})
     origin, arguments = get_origin(hint), get_args(hint)
+    if origin is UnionType and arguments[0] in _NAMES:
+        return _decoded(KINDS[value[_KIND]], value)
     if origin is UnionType:
         return None if value is None else _decoded(arguments[0], value)
     if origin is tuple and isinstance(value, list):
@@ -125,6 +134,8 @@ def _decoded_leaf(hint: Any, value: Any) -> object:  # noqa: ANN401 - as in _dec
         return _SCALARS[hint](value)
     if type(value) is hint:
         return value
+    if hint is float and type(value) is int:
+        return float(value)  # a whole number, as another writer may have put it
     if isinstance(value, str) and isinstance(hint, type) and issubclass(hint, StrEnum):
         return hint(value)
     raise TypeError(f"{value!r} is not of type {hint}")

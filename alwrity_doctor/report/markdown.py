@@ -27,7 +27,7 @@ from alwrity_doctor.report.phrases import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from alwrity_checks.model import CheckResult, Finding, Observation, Report, SuppressedFinding
+    from alwrity_checks.model import CheckResult, Evidence, Finding, Observation, Report, SuppressedFinding
 
 __all__ = ["code", "fenced", "prose", "render"]
 
@@ -38,9 +38,33 @@ _BLOCK: Final = re.compile(r"^(\d+)(?=[.)](?: |$))|^(?=[#+=-])")
 _MENTION: Final = re.compile(r"(?<!\w)@(?=\w)")
 
 
+_LARGEST: Final = 1_000_000
+"""Bytes. GitHub refuses a step's summary of more than 1 MiB as a whole (actions/runner 258d6c85,
+`CreateStepSummaryCommand`); its runner may end each line with another byte."""
+_LONGEST_FENCE: Final = 20_000
+"""Characters of one block of evidence; of more, nobody reads the middle."""
+_CUT: Final = "The report goes on: what a job summary can hold ends here, and `--format json` has all of it."
+
+
 def render(report: Report) -> str:
-    """Return the report as Markdown; what was observed is shown as text, never as markup, link or mention."""
-    return "\n\n".join(_blocks(report)) + "\n"
+    """Return the report as Markdown; what was observed is shown as text, never as markup, link or mention.
+
+    It has at most 1,000,000 bytes, and says so where it leaves something out.
+    """
+    ending = [*map(prose, consequences(report)), f"**{prose(exit_line(report))}**"]
+    room = _LARGEST - sum(map(_size, (*ending, _CUT)))
+    shown: list[str] = []
+    for block in _blocks(report):
+        room -= _size(block)
+        if room < 0:
+            shown.append(_CUT)
+            break
+        shown.append(block)
+    return "\n\n".join((*shown, *ending)) + "\n"
+
+
+def _size(block: str) -> int:
+    return len(block.encode("utf-8", "replace")) + len("\n\n")
 
 
 def prose(text: str) -> str:
@@ -92,8 +116,6 @@ def _blocks(report: Report) -> Iterator[str]:
     if report.environment:
         yield "## Environment"
         yield "\n".join(f"- {prose(name)}: {code(value)}" for name, value in report.environment.items())
-    yield from (prose(sentence) for sentence in consequences(report))
-    yield f"**{prose(exit_line(report))}**"
 
 
 def _checks(results: Sequence[CheckResult]) -> Iterator[str]:
@@ -109,7 +131,7 @@ def _checks(results: Sequence[CheckResult]) -> Iterator[str]:
         remedy = f" To change this: {prose(result.remedy)}" if result.remedy else ""
         yield f"{result.verdict.upper()} {prose(result.title)}.{remedy}"
         if result.evidence:
-            yield fenced("\n".join(map(fact, result.evidence)), "text")
+            yield _evidence(result.evidence)
 
 
 def _finding(number: int, finding: Finding, observations: Sequence[Observation]) -> Iterator[str]:
@@ -121,7 +143,7 @@ def _finding(number: int, finding: Finding, observations: Sequence[Observation])
     facts.append(f"- remedy: {prose(rule.remedy)}")
     yield "\n".join(facts)
     if evidence := untold(finding, observations):
-        yield "Seen:\n\n" + fenced("\n".join(map(fact, evidence)), "text")
+        yield "Seen:\n\n" + _evidence(evidence)
     if finding.commands:
         yield "Run:\n\n" + fenced("\n".join(finding.commands), "sh")
     yield "Validate:\n\n" + fenced(rule.validation, "sh")
@@ -166,7 +188,13 @@ def _experiments(observations: Sequence[Observation]) -> Iterator[str]:
     for seen in remarkable(observations):
         yield prose(sighting(seen))
         if seen.evidence:
-            yield fenced("\n".join(fact(one) for one in seen.evidence), "text")
+            yield _evidence(seen.evidence)
+
+
+def _evidence(evidence: Sequence[Evidence]) -> str:
+    text = "\n".join(map(fact, evidence))
+    over = len(text) - _LONGEST_FENCE
+    return fenced(text if over <= 0 else f"{text[:_LONGEST_FENCE]}…\n({over} more characters)", "text")
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -14,6 +14,8 @@ __all__ = ["Matrix", "by_issue", "remarkable", "untold"]
 
 _WEIGHT: Final = (Outcome.REPRODUCED, Outcome.UNKNOWN, Outcome.ABSENT)
 """A cell speaks for all its scenarios: the first of these that any of them came to."""
+_BEFORE: Final = "before"
+"""The variant of a checkout to which `adopt` has done nothing yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +58,9 @@ def by_issue(observations: Sequence[Observation]) -> tuple[Matrix, ...]:
 def remarkable(observations: Sequence[Observation]) -> tuple[Observation, ...]:
     """Return what needs telling: a fault in a target that should be free of it, or a scenario without an outcome.
 
-    That a legacy target shows its fault is what it is there for. What all observations of a target have in common in
-    one issue's experiment, such as the versions that it ran on, stays with the first that is told.
+    That a legacy target shows its fault is what it is there for, and a checkout that is yet to be cured too. What all
+    observations of a target have in common in one issue's experiment, such as the versions that it ran on, stays with
+    the first that is told.
     """
     everywhere: dict[tuple[int, Target], frozenset[Evidence]] = {}
     for seen in observations:
@@ -67,6 +70,8 @@ def remarkable(observations: Sequence[Observation]) -> tuple[Observation, ...]:
     known: set[tuple[int, Target]] = set()
     for seen in observations:
         if seen.target.kind is TargetKind.LEGACY or seen.outcome is Outcome.ABSENT:
+            continue
+        if seen.target.variant == _BEFORE and seen.outcome is Outcome.REPRODUCED:
             continue
         key = (seen.rule.issue, seen.target)
         common = everywhere[key] if key in known else frozenset()

@@ -23,12 +23,13 @@ from alwrity_checks.model import (
 from alwrity_doctor.report.characters import one_line, visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 __all__ = [
     "EXIT_MEANING",
     "cause",
     "consequences",
+    "counted",
     "describe",
     "elapsed",
     "exit_line",
@@ -36,8 +37,10 @@ __all__ = [
     "findings_title",
     "gist",
     "headline",
+    "occasions",
     "of_issue",
     "place",
+    "root",
     "run_line",
     "sighting",
     "utc",
@@ -82,10 +85,17 @@ def headline(report: Report) -> str:
     if verdict is Verdict.PASS:
         if report.observations:
             return f"PASS: {count} of {total} faults reproduced on the legacy code and absent from the fixed one."
+        beside = _accepted(len(report.suppressed))
         if total > count:
-            return f"PASS: {count} of {checks} passed, {total - count} skipped; nothing is wrong in what was checked."
-        return f"PASS: {count} of {checks} passed; nothing is wrong."
+            skipped = total - count
+            return f"PASS: {count} of {checks} passed, {skipped} skipped; nothing{beside} is wrong in what was checked."
+        return f"PASS: {count} of {checks} passed; nothing{beside} is wrong."
     return f"{verdict.upper()}: {count} of {checks} {_ENDED[verdict]}."
+
+
+def _accepted(count: int) -> str:
+    """Return what a healthy report must not keep quiet about."""
+    return f" but {counted(count, 'accepted finding')}" if count else ""
 
 
 def cause(report: Report) -> str:
@@ -131,14 +141,14 @@ def consequences(report: Report) -> Iterator[str]:
     followers: dict[str, list[str]] = {}
     for result in report.results:
         if result.verdict is Verdict.SKIP and result.because:
-            followers.setdefault(_root(result, by_name), []).append(result.name)
-    for root, names in followers.items():
-        cause = by_name.get(root)
+            followers.setdefault(root(result, by_name), []).append(result.name)
+    for first, names in followers.items():
+        cause = by_name.get(first)
         why = "did not run" if cause is None else f"({one_line(cause.title)}) {_ENDED[cause.verdict]}"
-        yield f"Skipped because {one_line(root)} {why}: {', '.join(map(one_line, names))}."
+        yield f"Skipped because {one_line(first)} {why}: {', '.join(map(one_line, names))}."
 
 
-def _root(result: CheckResult, by_name: Mapping[str, CheckResult]) -> str:
+def root(result: CheckResult, by_name: Mapping[str, CheckResult]) -> str:
     """Follow `because` to the check that did not skip for another one's sake; a circle ends where it closes."""
     seen = {result.name}
     name = result.because
@@ -146,6 +156,11 @@ def _root(result: CheckResult, by_name: Mapping[str, CheckResult]) -> str:
         seen.add(name)
         name = by_name[name].because
     return name
+
+
+def counted(number: int, thing: str) -> str:
+    """Return a number of things: `1 place`, `2 places`."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
 def elapsed(duration: timedelta) -> str:
@@ -177,6 +192,14 @@ def gist(result: CheckResult) -> str:
     """Return a result's reason and the codes of its findings, in one line."""
     codes = ", ".join(dict.fromkeys(finding.rule.code for finding in result.findings))
     return one_line("; ".join(filter(None, (result.reason, codes))))
+
+
+def occasions(findings: Sequence[Finding]) -> str:
+    """Return how often one rule is broken: in so many places, or scenarios of an experiment, where they have none."""
+    if any(finding.location for finding in findings):
+        return counted(len(findings), "place")
+    played = all(finding.evidence and finding.evidence[0].label == "scenario" for finding in findings)
+    return counted(len(findings), "scenario" if played else "case")
 
 
 def of_issue(rule: Rule) -> str:

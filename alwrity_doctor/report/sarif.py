@@ -29,7 +29,7 @@ from alwrity_doctor.report.phrases import exit_line, utc
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-__all__ = ["render"]
+__all__ = ["fingerprints", "render"]
 
 _LEVELS: Final[Mapping[Verdict, str]] = MappingProxyType({Verdict.UNKNOWN: "error", Verdict.SKIP: "note"})
 """Of notifications; `error` says that the results are incomplete (section 3.58.6)."""
@@ -59,7 +59,7 @@ def render(report: Report) -> str:
     findings = [finding for finding, _ in found]
     results = [
         _result(finding, codes.index(finding.rule.code), fingerprint)
-        for finding, fingerprint in zip(findings, _fingerprints(findings), strict=True)
+        for finding, fingerprint in zip(findings, fingerprints(findings), strict=True)
     ]
     if report.suppressed:
         # All results carry the array, or none does (section 3.27.23).
@@ -122,7 +122,7 @@ def _message(text: str) -> str:
     return _LINK.sub(r"\]", visible(text))
 
 
-def _fingerprints(findings: Iterable[Finding]) -> Iterator[str]:
+def fingerprints(findings: Iterable[Finding]) -> Iterator[str]:
     """Yield what is the same for the same fault in the next run, wherever in its file it has moved to.
 
     The number after the colon tells findings apart that are otherwise alike: code scanning would show them as one.

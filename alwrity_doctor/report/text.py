@@ -13,6 +13,7 @@ from alwrity_doctor.report.page import Page
 from alwrity_doctor.report.phrases import (
     cause,
     consequences,
+    counted,
     elapsed,
     exit_line,
     fact,
@@ -27,7 +28,9 @@ from alwrity_doctor.report.phrases import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from datetime import date
 
+    from alwrity_checks.model import SuppressedFinding
     from alwrity_doctor.report.matrix import Matrix
     from alwrity_doctor.report.page import Styled
 
@@ -50,6 +53,8 @@ _OUTCOMES: Final[Mapping[str, str]] = MappingProxyType({Outcome.REPRODUCED: "red
 _MARK_WIDTH: Final = 9
 _LABEL_WIDTH: Final = 8
 _INDENT: Final = 3
+_ACCEPTED_SHOWN: Final = 3
+"""So many findings that were accepted alike are told one by one."""
 
 
 def render(report: Report, *, colour: bool = False, width: int = 100) -> str:
@@ -155,11 +160,29 @@ def _suppressed(page: Page, report: Report) -> None:
     if not report.suppressed:
         return
     page.heading("Suppressed: found, and accepted for now")
-    for one in report.suppressed:
-        finding = one.finding
-        page.line(f"{one_line(finding.rule.code)} until {one.expires}: {one_line(finding.message)}")
-        where = [] if finding.location is None else [((("where", "dim"),), (place(finding.location),))]
-        page.columns([*where, ((("because", "dim"),), (one_line(one.reason),))], indent=_INDENT, first=_LABEL_WIDTH)
+    for same in _alike(report.suppressed):
+        one, finding = same[0], same[0].finding
+        many = f"{one_line(finding.rule.title)}: not so in {counted(len(same), 'place')}"
+        told = one_line(finding.message) if len(same) == 1 else many
+        page.line(f"{one_line(finding.rule.code)} until {one.expires}: {told}")
+        places = [place(each.finding.location) for each in same if each.finding.location is not None]
+        where = ", ".join(places[:_ACCEPTED_SHOWN])
+        if len(places) > _ACCEPTED_SHOWN:
+            where += f" and {len(places) - _ACCEPTED_SHOWN} more, which --format json names"
+        rows = [((("where", "dim"),), (where,))] if where else []
+        page.columns([*rows, ((("because", "dim"),), (one_line(one.reason),))], indent=_INDENT, first=_LABEL_WIDTH)
+
+
+def _alike(accepted: Sequence[SuppressedFinding]) -> Iterator[Sequence[SuppressedFinding]]:
+    """Yield what was accepted one by one, or all of a rule together that were accepted alike, where they are many."""
+    by_kind: dict[tuple[str, date, str], list[SuppressedFinding]] = {}
+    for one in accepted:
+        by_kind.setdefault((one.finding.rule.code, one.expires, one.reason), []).append(one)
+    for same in by_kind.values():
+        if len(same) > _ACCEPTED_SHOWN:
+            yield same
+        else:
+            yield from ([one] for one in same)
 
 
 def _observations(page: Page, report: Report) -> None:

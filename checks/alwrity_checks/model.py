@@ -16,8 +16,10 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from alwrity_checks.exit_code import ExitCode
+from alwrity_checks.verdict import Severity, Verdict
 
 if TYPE_CHECKING:
+    from alwrity_checks.pictures import Picture
     from alwrity_checks.settings import Settings
 
 __all__ = [
@@ -47,37 +49,6 @@ __all__ = [
 ]
 
 SCHEMA = "alwrity-doctor/report/1"
-
-
-class Severity(StrEnum):
-    """How much a broken rule weighs in a verdict."""
-
-    ERROR = "error"
-    """The verdict is `fail`."""
-    WARNING = "warning"
-    """The verdict is at best `warn`."""
-    NOTE = "note"
-    """Shown; the verdict does not change."""
-
-
-class Verdict(StrEnum):
-    """What a check came to."""
-
-    PASS = "pass"  # noqa: S105 - a verdict, not a password
-    WARN = "warn"
-    FAIL = "fail"
-    SKIP = "skip"
-    """Does not apply; always with the reason."""
-    UNKNOWN = "unknown"
-    """Could not be checked; never shown as pass, never as fail."""
-
-    @classmethod
-    def of(cls, findings: Sequence[Finding]) -> Verdict:
-        """Return the verdict of a check that was carried out to its end."""
-        severities = {finding.rule.severity for finding in findings}
-        if Severity.ERROR in severities:
-            return cls.FAIL
-        return cls.WARN if Severity.WARNING in severities else cls.PASS
 
 
 @dataclass(frozen=True, slots=True)
@@ -362,6 +333,8 @@ class Report:
     tables: tuple[Table, ...] = ()
     summary: str = ""
     """What the run came to, in one sentence; empty where counting the checks says it."""
+    pictures: tuple[Picture, ...] = ()
+    """What is seen sooner than read, as data."""
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -387,11 +360,7 @@ class Report:
     @property
     def verdict(self) -> Verdict:
         """The worst verdict; `skip` only if nothing was checked."""
-        seen = {result.verdict for result in self.results}
-        for verdict in (Verdict.FAIL, Verdict.UNKNOWN, Verdict.WARN, Verdict.PASS):
-            if verdict in seen:
-                return verdict
-        return Verdict.SKIP
+        return Verdict.worst(result.verdict for result in self.results)
 
     @property
     def exit_code(self) -> ExitCode:

@@ -25,6 +25,7 @@ from alwrity_checks.model import (
     TargetKind,
     Verdict,
 )
+from tests.report.random_pictures import pictures
 from tests.support.shared_report import HOSTILE
 
 if TYPE_CHECKING:
@@ -115,4 +116,5 @@ def reports() -> SearchStrategy[Report]:
         environment=st.dictionaries(TEXT, TEXT, max_size=3),
         settings=st.dictionaries(TEXT, TEXT, max_size=3),
         tables=_few(st.integers(1, 6).flatmap(_tables)),
+        pictures=_few(pictures(TEXT)),
     )

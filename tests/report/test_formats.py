@@ -54,8 +54,9 @@ def test_every_report_renders_as_clean_text(name: str, report: Report) -> None:
 @RANDOM
 @given(report=reports())
 def test_machine_formats_always_parse(report: Report) -> None:
-    """Whatever a server sends, JSON, SARIF and JUnit stay well-formed."""
+    """Whatever a server sends, JSON, SARIF, JUnit and Code Quality stay well-formed."""
     json.loads(render(report, "json"))
+    json.loads(render(report, "codequality"))
     json.loads(render(report, "sarif"))
     ET.fromstring(render(report, "junit").encode())  # noqa: S314 - our own output
 

@@ -22,6 +22,7 @@ FILES = {
     "sarif": "shared.sarif",
     "markdown": "shared.md",
     "github": "shared.github.txt",
+    "codequality": "shared.codequality.json",
     "html": "shared.html",
 }
 

@@ -19,7 +19,10 @@ from alwrity_doctor.report import FORMATS
 from alwrity_doctor.report import render as render_format
 from alwrity_doctor.report.json import load, render
 from tests.report.random_reports import RANDOM, reports
+from tests.support.shared_pictures import shared_pictures
 from tests.support.shared_report import shared_report
+
+ORDER = ("waterfall", "lanes", "matrix", "series", "timeline")
 
 
 @cache
@@ -139,6 +142,54 @@ def test_a_report_from_before_there_were_tables_is_read() -> None:
     del document["tables"]
     _schema().validate(document)
     assert load(json.dumps(document)) == load(render(replace(shared_report(), tables=())))
+
+
+def test_a_report_from_before_there_were_pictures_is_read() -> None:
+    """The same of pictures."""
+    document = json.loads(render(shared_report()))
+    del document["pictures"]
+    _schema().validate(document)
+    assert load(json.dumps(document)) == load(render(replace(shared_report(), pictures=())))
+
+
+def test_every_kind_of_picture_comes_back() -> None:
+    """Each says its kind first, and comes back as that."""
+    report = replace(shared_report(), pictures=shared_pictures())
+    document = json.loads(render(report))
+    _schema().validate(document)
+    assert [next(iter(one.items())) for one in document["pictures"]] == [("kind", name) for name in ORDER]
+    assert load(render(report)).pictures == shared_pictures()
+
+
+@pytest.mark.parametrize(
+    ("index", "changes"),
+    [
+        (0, {"kind": "film"}),
+        (0, {"kind": ["waterfall"]}),
+        (0, {"kind": "lanes"}),
+        (0, {"steps": [{"name": "a", "start": 2.0, "end": 1.0, "verdict": "pass", "note": ""}]}),
+        (0, {"steps": [{"name": "a", "start": -1.0, "end": 1.0, "verdict": "pass", "note": ""}]}),
+        (0, {"verdict": "catastrophe"}),
+        (2, {"columns": ["one"]}),
+        (3, {"top": float("nan")}),
+        (3, {"limits": [{"name": "a", "value": float("inf")}]}),
+        (4, {"began": "2026-01-01T00:00:00Z"}),
+        (4, {"began": "yesterday"}),
+        (4, {"began": "9999-12-31T23:59:59"}),
+    ],
+)
+def test_a_picture_that_cannot_be_is_a_configuration_error(index: int, changes: dict[str, Any]) -> None:
+    """Time that runs backwards, a kind that there is not, a value that cannot be drawn: refused, never half drawn."""
+    document = json.loads(render(replace(shared_report(), pictures=shared_pictures())))
+    document["pictures"][index] |= changes
+    with pytest.raises(ConfigurationError):
+        load(json.dumps(document))
+
+
+def test_a_whole_number_is_a_value_too() -> None:
+    """Another writer of JSON drops the fraction of 4096.0."""
+    text = render(replace(shared_report(), pictures=shared_pictures())).replace("4096.0", "4096")
+    assert load(text).pictures == shared_pictures()
 
 
 def test_what_follows_from_the_report_is_worked_out_anew() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from hypothesis import given
 from markdown_it import MarkdownIt
 
+from alwrity_checks.model import Evidence
 from alwrity_doctor.report.characters import one_line, visible
 from alwrity_doctor.report.markdown import code, fenced, prose, render
 from tests.report.random_reports import RANDOM, TEXT, reports
@@ -96,3 +98,29 @@ def test_commands_are_in_blocks_that_can_be_copied() -> None:
     for finding in shared_report().findings:
         assert f"{finding.rule.validation}\n" in blocks
         assert not finding.commands or "\n".join(finding.commands) + "\n" in blocks
+
+
+def _flooded(count: int, length: int) -> Report:
+    report = shared_report()
+    (first, *_) = report.results
+    finding = replace(first.findings[0], evidence=(Evidence("answer", "é" * length),))
+    findings = [replace(finding, rule=replace(finding.rule, code=f"DEMO{number:04}")) for number in range(count)]
+    return replace(report, results=(replace(first, findings=tuple(findings)),))
+
+
+def test_a_summary_is_never_so_large_that_github_refuses_it() -> None:
+    """It ends before 1 MiB, says so, and still tells the exit code."""
+    page = render(_flooded(2000, 5000))
+    assert 900_000 < len(page.encode()) <= 1_000_000
+    *_, cut, ending = page.rstrip("\n").split("\n\n")
+    assert cut.startswith("The report goes on")
+    assert ending.startswith("**Exit code 1")
+    assert PARSER.parse(page)[-2].type == "inline", "no block was cut in its middle"
+
+
+def test_one_flood_hides_no_other_finding() -> None:
+    """A megabyte of evidence is cut where it stands, and what comes behind it is there."""
+    page = render(_flooded(3, 1_000_000))
+    assert "more characters)" in page
+    assert "The report goes on" not in page
+    assert all(f"DEMO{number:04}" in page for number in range(3))

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from alwrity_checks.model import Event, Observation, Outcome, TargetKind
+from alwrity_checks.model import Event, Observation, Outcome, TargetKind, Verdict
+from alwrity_checks.pictures import Lanes
 from alwrity_checks.startup import legacy, race_scenarios
 from alwrity_checks.startup.experiment import SCENARIOS, StartupExperiment, experiment
 from alwrity_checks.startup.race import Moment, Start, environment, running
@@ -242,3 +243,20 @@ def test_a_wait_is_drawn_for_as_long_as_it_was_watched() -> None:
     drawn = ET.fromstring(timeline(lanes))  # noqa: S314 - our own drawing
     (bar,) = (one for one in drawn.iter("{http://www.w3.org/2000/svg}rect") if one.get("class") == "deaf")
     assert float(bar.get("width", "0")) > 700
+
+
+def test_the_race_as_pictures(played: StartupExperiment) -> None:
+    """A scenario with a fault is a picture with a lane for each target: red while nobody is answered, then green."""
+    first, *others = played.pictures()
+    assert len(others) < 3
+    assert isinstance(first, Lanes)
+    assert (first.rule, first.issue, first.verdict) == ("STA001", 6, Verdict.FAIL)
+    legacy, fixed = first.lanes
+    assert legacy.name.startswith("legacy")
+    assert legacy.name.endswith(": fail")
+    assert fixed.name == "fixed: pass"
+    assert [span.verdict for span in legacy.spans] == [Verdict.FAIL]
+    assert fixed.spans[-1].verdict is Verdict.PASS
+    answers = {lane.name: mark.at for lane in first.lanes for mark in lane.marks if mark.name == "answers"}
+    assert answers[legacy.name] >= legacy.spans[-1].end > fixed.spans[0].start
+    assert answers[fixed.name] < fixed.spans[-1].end

@@ -10,6 +10,9 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from alwrity_checks.model import Verdict
+from alwrity_checks.pictures import Lanes
+from alwrity_checks.startup.pictured import trace_picture
 from alwrity_checks.startup.trace_findings import examine
 from alwrity_checks.startup.trace_phases import Phase
 from alwrity_checks.startup.trace_picture import chrome_trace, page, timeline
@@ -97,3 +100,17 @@ def test_a_start_that_never_listened(tmp_path_factory: pytest.TempPathFactory) -
     analysis = traced(python(path))
     assert "never listened" in page(analysis, examine(analysis))
     assert not [one for one in chrome_trace(analysis)["traceEvents"] if one["ph"] == "i"]
+
+
+def test_the_start_as_data(sleeper: Analysis) -> None:
+    """The report's picture: the way first, with the sleep as long as it was, both moments marked, every thread."""
+    picture = trace_picture(sleeper, Verdict.FAIL)
+    assert isinstance(picture, Lanes)
+    way, *threads = picture.lanes
+    assert way.name == "the start's way"
+    assert [mark.name for mark in way.marks] == ["listens", "answers"]
+    slept = sum((one.end - one.start).total_seconds() for one in way.spans if one.subject == Phase.SLEEP)
+    assert slept == pytest.approx(sleeper.totals[Phase.SLEEP], abs=0.01)
+    assert any("<b>&'napper" in lane.name for lane in threads)
+    assert picture.verdict is Verdict.FAIL
+    assert picture.until.total_seconds() == pytest.approx(sleeper.seconds, abs=1e-6)

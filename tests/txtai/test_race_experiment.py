@@ -13,6 +13,7 @@ import pytest
 
 from alwrity_checks.errors import MissingExtra
 from alwrity_checks.model import Event, ExitCode, Outcome, TargetKind, Verdict
+from alwrity_checks.pictures import Lanes
 from alwrity_checks.txtai.experiment import TxtaiExperiment, experiment
 from alwrity_checks.txtai.legacy.variant import LegacyVariant
 from alwrity_checks.txtai.recorder import chrome_trace
@@ -247,3 +248,18 @@ def test_variants_have_recordings_of_their_own_name(played: list[Played]) -> Non
     for one in played:
         for seen in one.trials:
             assert seen.recording is None or seen.recording == replace(seen.recording, title=str(one.target))
+
+
+def test_the_race_is_in_the_report_as_swim_lanes(report: Report) -> None:
+    """The faulty run above the sound one, on one axis: threads, what was done to which object, and the loss marked."""
+    legacy, fixed = report.pictures
+    assert isinstance(legacy, Lanes)
+    assert isinstance(fixed, Lanes)
+    assert (legacy.rule, legacy.issue, legacy.verdict) == ("TXT004", 3, Verdict.FAIL)
+    assert fixed.verdict is Verdict.PASS
+    assert legacy.until == fixed.until >= max(span.end for lane in legacy.lanes for span in lane.spans)
+    subjects = {span.subject for lane in legacy.lanes for span in lane.spans}
+    assert {"Embeddings 1", "Embeddings 2"} <= subjects
+    assert [mark.name for lane in legacy.lanes for mark in lane.marks if mark.verdict is Verdict.FAIL]
+    assert not [mark.name for lane in fixed.lanes for mark in lane.marks if mark.verdict is Verdict.FAIL]
+    assert any(span.held for lane in legacy.lanes for span in lane.spans)

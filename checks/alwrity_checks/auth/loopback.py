@@ -11,6 +11,7 @@ import gzip
 import json
 import socket
 import threading
+import time
 from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Final, Self
 
-__all__ = ["JWKS_PATH", "LoopbackServer", "Mode"]
+__all__ = ["JWKS_PATH", "Fetch", "LoopbackServer", "Mode"]
 
 JWKS_PATH: Final = "/.well-known/jwks.json"
 _HOST: Final = "127.0.0.1"
@@ -62,6 +63,15 @@ class Mode(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Fetch:
+    """A request, and when it was there and answered: of `time.perf_counter`, in seconds."""
+
+    path: str
+    began: float
+    ended: float
+
+
+@dataclass(frozen=True, slots=True)
 class _Answer:
     status: HTTPStatus = HTTPStatus.OK
     body: bytes = b""
@@ -90,6 +100,8 @@ class LoopbackServer:
         self.latency = latency
         self.requests: list[str] = []
         """The path of every request, in the order of their arrival."""
+        self.fetches: list[Fetch] = []
+        """Every request that was answered, or given up."""
         self.origin = ""
         """`http://127.0.0.1:<port>`, once started."""
 
@@ -167,7 +179,11 @@ class LoopbackServer:
                     return
             if path := _path(request):
                 self.requests.append(path)
-                await self._reply(path, client)
+                began = time.perf_counter()
+                try:
+                    await self._reply(path, client)
+                finally:
+                    self.fetches.append(Fetch(path, began, time.perf_counter()))
 
     async def _reply(self, path: str, client: socket.socket) -> None:
         loop = asyncio.get_running_loop()

@@ -24,6 +24,7 @@ from alwrity_checks.hf.endpoint import examine_endpoint
 from alwrity_checks.hf.endpoint_steps import base_url_step, endpoint_step
 from alwrity_checks.hf.findings import finding, finding_of
 from alwrity_checks.hf.hub import ENDPOINT_NAME, hub_url, stray_destination
+from alwrity_checks.hf.pictured import mode_matrix
 from alwrity_checks.hf.plan import DEFAULT_MODES
 from alwrity_checks.hf.probe_steps import deployments_step, structure_step
 from alwrity_checks.hf.probe_tables import answer_table, chain_table, plan_table, structure_table
@@ -207,6 +208,7 @@ class _Run:
     def _judge(self, endpoint: Endpoint, result: ProbeResult, objections: Mapping[Deployment, Objection]) -> None:
         diagnosis = self._diagnosis
         diagnosis.tables.append(answer_table(result, endpoint.catalogue))
+        diagnosis.pictures.append(mode_matrix(result))
         structure = structure_table(result, endpoint.catalogue)
         if structure.rows:
             diagnosis.tables.append(structure)

@@ -19,7 +19,15 @@ if TYPE_CHECKING:
     from alwrity_checks.hf.plan import Plan
     from alwrity_checks.hf.probe_result import Cell, ProbeResult
 
-__all__ = ["answer_table", "chain_table", "models_table", "plan_table", "structure_table"]
+__all__ = [
+    "answer_table",
+    "answer_words",
+    "chain_table",
+    "models_table",
+    "plan_table",
+    "structure_table",
+    "structure_words",
+]
 
 _WORDS: Final[Mapping[Structure, str]] = MappingProxyType(
     {
@@ -57,7 +65,7 @@ def answer_table(result: ProbeResult, catalogue: Catalogue | None) -> Table:
     rows = tuple(
         (
             scrub(str(cell.deployment)),
-            _answer(cell),
+            answer_words(cell),
             "" if cell.time_to_first_token is None else f"{cell.time_to_first_token:.2f} s",
             "" if cell.tokens_per_second is None else f"{cell.tokens_per_second:.0f}",
             shown(cell.served_by or "", _LONGEST_NAME),
@@ -83,7 +91,7 @@ def structure_table(result: ProbeResult, catalogue: Catalogue | None) -> Table:
             continue
         offer = None if catalogue is None else catalogue.offer(deployment)
         rows.append(
-            (scrub(str(deployment)), *(_structure(by_mode.get(mode)) for mode in modes), _advertised_flags(offer))
+            (scrub(str(deployment)), *(structure_words(by_mode.get(mode)) for mode in modes), _advertised_flags(offer))
         )
     heads = ("deployment", *map(str, modes), "advertised")
     return Table("Whether a schema is honoured", heads, tuple(rows))
@@ -95,7 +103,8 @@ def chain_table(chain: Chain) -> Table:
     return Table("Recommended chain", ("deployment, in order", "because"), rows)
 
 
-def _answer(cell: Cell) -> str:
+def answer_words(cell: Cell) -> str:
+    """Return what became of a question in a word or two: the status, and the cause of a refusal."""
     if cell.skipped or cell.classification is None:
         return _NOT_ASKED
     if cell.ok:
@@ -104,14 +113,15 @@ def _answer(cell: Cell) -> str:
     return cause if cell.status is None else f"{cell.status} {cause}"
 
 
-def _structure(cell: Cell | None) -> str:
+def structure_words(cell: Cell | None) -> str:
+    """Return what became of a structure that was asked for, in a word or two."""
     if cell is None or cell.skipped or cell.classification is None:
         return _NOT_ASKED
     if cell.structure is not None:
         return _WORDS[cell.structure]
     if cell.classification.scope is Scope.MODE and cell.classification.cause is not Cause.STRUCTURE_IGNORED:
         return f"refused {cell.status}"
-    return _answer(cell)
+    return answer_words(cell)
 
 
 def _advertised_speed(offer: Offer | None) -> str:

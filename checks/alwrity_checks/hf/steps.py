@@ -11,6 +11,7 @@ from alwrity_checks.model import CheckResult, Evidence, Finding, Table, Verdict
 
 if TYPE_CHECKING:
     from alwrity_checks.hf.chain import Chain
+    from alwrity_checks.pictures import Picture
 
 __all__ = ["TITLES", "Diagnosis"]
 
@@ -33,6 +34,7 @@ class Diagnosis:
 
     results: list[CheckResult] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
+    pictures: list[Picture] = field(default_factory=list)
     chain: Chain | None = None
     """The recommended one; None if nothing answered."""
     _since: float = field(default_factory=time.perf_counter)

@@ -177,7 +177,7 @@ def _child(command: Sequence[str], talk: Any, environment: Mapping[str, str]) ->
     finally:
         if child.poll() is None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
-                if hasattr(os, "killpg"):
+                if sys.platform != "win32":
                     os.killpg(child.pid, signal.SIGKILL)
                 else:
                     child.kill()

@@ -71,7 +71,7 @@ def end_child(child: subprocess.Popen[bytes]) -> None:
     if child.poll() is not None:
         return
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        if hasattr(os, "killpg"):
+        if sys.platform != "win32":
             os.killpg(child.pid, signal.SIGKILL)
         else:
             child.kill()

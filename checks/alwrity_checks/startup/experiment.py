@@ -27,6 +27,7 @@ from alwrity_checks.startup.rules import rule
 
 if TYPE_CHECKING:
     from alwrity_checks.model import Evidence, Observer
+    from alwrity_checks.pictures import Picture
 
 __all__ = ["SCENARIOS", "Played", "StartupExperiment", "experiment"]
 
@@ -80,6 +81,12 @@ class StartupExperiment:
     def bare(self) -> float | None:
         """Seconds in which the same server without models answered; None before the first run."""
         return self._bare
+
+    def pictures(self) -> tuple[Picture, ...]:
+        """Return who answered when, as far as it was played."""
+        from alwrity_checks.startup.pictured import race_pictures
+
+        return race_pictures(self.played)
 
     def targets(self) -> Sequence[StartTarget | CheckoutTarget]:
         """Return what it is done to."""

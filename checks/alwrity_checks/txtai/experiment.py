@@ -28,6 +28,7 @@ from alwrity_checks.txtai.scenarios.trial import seen_from
 
 if TYPE_CHECKING:
     from alwrity_checks.model import Observer
+    from alwrity_checks.pictures import Picture
     from alwrity_checks.sandbox.sandbox import Launch
 
 __all__ = ["SCENARIOS", "Played", "TxtaiExperiment", "experiment"]
@@ -104,6 +105,12 @@ class TxtaiExperiment:
         self._free = free
         scenarios = free_running.SCENARIOS if free else SCENARIOS
         self._scenarios = tuple(one for one in scenarios if codes is None or one.code in codes)
+
+    def pictures(self) -> tuple[Picture, ...]:
+        """Return what was played so far as swim lanes."""
+        from alwrity_checks.txtai.pictured import race_pictures
+
+        return race_pictures(self.played)
 
     def targets(self) -> Sequence[Contender]:
         """Return the service in each of its states, and the component; or those that were chosen."""

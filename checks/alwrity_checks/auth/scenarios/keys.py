@@ -7,6 +7,7 @@ import hashlib
 import json
 import time
 from collections.abc import Awaitable, Iterable
+from dataclasses import replace
 from typing import Final
 
 from alwrity_checks.auth.loopback import Mode
@@ -14,6 +15,7 @@ from alwrity_checks.auth.mint import base64url
 from alwrity_checks.auth.scenarios.scenario import LOCKED_OUT, Scenario, Seen, accepts_genuine, judged_by_count
 from alwrity_checks.auth.scenarios.stage import ORIGIN, PRODUCTION, Stage
 from alwrity_checks.auth.scenarios.targets import AuthTarget, Deployment, Ruling
+from alwrity_checks.auth.scenarios.watch import Watch
 from alwrity_checks.model import Evidence, Outcome
 
 __all__ = ["SCENARIOS"]
@@ -67,11 +69,14 @@ async def _urls_from_tokens(target: AuthTarget, stage: Stage) -> Seen:
 
 async def _cold_callers(target: AuthTarget, stage: Stage) -> Seen:
     deployment = target.deploy(stage, PRODUCTION)
-    await asyncio.gather(*(deployment.judge(stage.genuine(jti=str(n))) for n in range(_CALLERS)))
+    tokens = [stage.genuine(jti=str(n)) for n in range(_CALLERS)]
+    watch = Watch()
+    await asyncio.gather(*(watch.judge(deployment, token) for token in tokens))
     fetches = stage.key_server.hits
     if not fetches:
         return Seen(Outcome.UNKNOWN, f"{_CALLERS} callers at once: nobody asked for keys")
-    return judged_by_count(fetches, 1, f"{_CALLERS} callers at once, no key known yet")
+    seen = judged_by_count(fetches, 1, f"{_CALLERS} callers at once, no key known yet")
+    return replace(seen, lanes=watch.lanes(stage.key_server))
 
 
 async def _cold_callers_in_outage(target: AuthTarget, stage: Stage) -> Seen:
@@ -139,7 +144,7 @@ async def _outage(target: AuthTarget, stage: Stage) -> Seen:
     return Seen(Outcome.ABSENT, "the key set is old and the key server answers 503: tokens of both keys pass")
 
 
-async def _worst_stall(work: Awaitable[object]) -> float:
+async def _worst_stall(work: Awaitable[object], watch: Watch) -> float:
     """Return by how many seconds, at the worst, a task that sleeps 5 ms at a time overslept while `work` was done."""
     worst = 0.0
 
@@ -148,7 +153,9 @@ async def _worst_stall(work: Awaitable[object]) -> float:
         while True:
             begun = time.perf_counter()
             await asyncio.sleep(_TICK)
-            worst = max(worst, time.perf_counter() - begun - _TICK)
+            turned = time.perf_counter()
+            worst = max(worst, turned - begun - _TICK)
+            watch.tick(begun, turned)
 
     ticker = asyncio.create_task(tick())
     await asyncio.sleep(0)
@@ -163,21 +170,25 @@ async def _worst_stall(work: Awaitable[object]) -> float:
 async def _slow_key_server(target: AuthTarget, stage: Stage) -> Seen:
     """Chance can only add to a stall, so that the smallest of a few attempts counts."""
     worst = float("inf")
+    watch = Watch()
     for _ in range(_ATTEMPTS):
         deployment = target.deploy(stage, PRODUCTION)
         before = stage.key_server.hits
         stage.key_server.latency = _LATENCY
-        worst = min(worst, await _worst_stall(deployment.judge(stage.genuine())))
+        token = stage.genuine()
+        watch = Watch()
+        worst = min(worst, await _worst_stall(watch.judge(deployment, token), watch))
         if stage.key_server.hits == before:
             return Seen(Outcome.UNKNOWN, "nobody asked for keys")
         if worst <= _HEALTHY_STALL or worst >= _LATENCY / 2:
             break
     message = f"the key server takes {1000 * _LATENCY:.0f} ms: the event loop stands for {1000 * worst:.0f} ms"
+    lanes = watch.lanes(stage.key_server)
     if worst >= _LATENCY / 2:
-        return Seen(Outcome.REPRODUCED, message)
+        return Seen(Outcome.REPRODUCED, message, lanes=lanes)
     if worst > _HEALTHY_STALL:
-        return Seen(Outcome.UNKNOWN, f"{message}, which this machine's load may explain")
-    return Seen(Outcome.ABSENT, message)
+        return Seen(Outcome.UNKNOWN, f"{message}, which this machine's load may explain", lanes=lanes)
+    return Seen(Outcome.ABSENT, message, lanes=lanes)
 
 
 async def _no_keys(target: AuthTarget, stage: Stage) -> Seen:

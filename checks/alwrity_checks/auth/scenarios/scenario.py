@@ -12,6 +12,7 @@ from alwrity_checks.model import Evidence, Outcome
 
 if TYPE_CHECKING:
     from alwrity_checks.auth.scenarios.stage import Stage
+    from alwrity_checks.pictures import Lane
 
 __all__ = ["LOCKED_OUT", "Scenario", "Seen", "accepts_genuine", "judged_by_count", "judged_by_table", "listing"]
 
@@ -25,6 +26,8 @@ class Seen:
     outcome: Outcome
     message: str
     evidence: tuple[Evidence, ...] = ()
+    lanes: tuple[Lane, ...] = ()
+    """Who was at what meanwhile, where that was watched."""
 
 
 @dataclass(frozen=True, slots=True)
