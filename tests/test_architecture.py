@@ -18,7 +18,7 @@ FACE = ROOT / "alwrity_doctor"
 SHARED = {"sandbox", "trees"}
 """Packages that lie beside the rooms, for all of them."""
 ROOMS = {directory.name for directory in SUBSTANCE.iterdir() if (directory / "__init__.py").exists()} - SHARED
-READ_EVERY_ROOM = {"backend", "logs", "health"}
+READ_EVERY_ROOM = {"adoption", "backend", "logs", "health"}
 BUILT_ON = {"startup": {"models"}}
 """The cure of a start that waits for a model is the models' registry."""
 
@@ -74,7 +74,7 @@ def test_substance_does_not_know_the_face(path: Path) -> None:
     ids=label,
 )
 def test_rooms_do_not_import_each_other(path: Path) -> None:
-    """A room stands for itself or on the one it is built on; only triage, scanner and health check read all of them."""
+    """A room stands for itself or on the one it is built on; only triage, scanner, adoption and health read all."""
     own = path.relative_to(SUBSTANCE).parts[0]
     for room in ROOMS - {own} - BUILT_ON.get(own, set()):
         assert not reaches(imported(path), f"alwrity_checks.{room}")
@@ -91,9 +91,10 @@ def test_what_all_rooms_share_knows_none(path: Path) -> None:
 
 def test_model_needs_the_standard_library_alone() -> None:
     """Everything can speak in the model's words, because they depend on nothing."""
-    names = imported(SUBSTANCE / "model.py") | imported(SUBSTANCE / "exit_code.py")
-    used = {name.partition(".")[0] for name in names if not name.startswith("alwrity_checks.exit_code")}
-    assert used <= sys.stdlib_module_names
+    words = ("model", "exit_code", "pictures", "verdict")
+    names = set().union(*(imported(SUBSTANCE / f"{word}.py") for word in words))
+    own = tuple(f"alwrity_checks.{word}" for word in words)
+    assert {name.partition(".")[0] for name in names if not name.startswith(own)} <= sys.stdlib_module_names
 
 
 @pytest.mark.parametrize("path", [path for path in modules(FACE) if path.parent != FACE / "cli"], ids=label)

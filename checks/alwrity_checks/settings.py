@@ -39,6 +39,7 @@ PUBLIC: Final = frozenset(
         "ENV",
         "ENVIRONMENT",
         "GPT_PROVIDER",
+        "HF_CHAIN_FILE",
         "HF_ENDPOINT",
         "HF_FALLBACK_MODELS",
         "HF_HOME",

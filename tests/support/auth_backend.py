@@ -31,7 +31,7 @@ import os
 
 import jwt
 from dotenv import load_dotenv
-from fastapi import Depends, HTTPException
+from fastapi import Depends, HTTPException, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from loguru import logger
 
@@ -55,6 +55,12 @@ def host_of(key):
     return base64.b64decode(body + "=" * (-len(body) % 4)).decode().rstrip("$")
 
 
+def user_of(claims):
+    user = claims.get("sub")
+    names = [claims.get(name) for name in ("email", "first_name", "last_name")]
+    return dict(zip(("id", "email", "first_name", "last_name", "clerk_user_id"), (user, *names, user)))
+
+
 class Middleware:
     def __init__(self):
         self.secret = os.getenv("CLERK_SECRET_KEY", "").strip()
@@ -73,7 +79,7 @@ class Middleware:
 
     async def verify_token(self, token):
         if self.disabled:
-            return {{"id": "mock_user_id"}}
+            return user_of({{"sub": "mock_user_id"}})
         if not self.secret:
             logger.error("CLERK_SECRET_KEY not configured")
             return None
@@ -88,7 +94,7 @@ class Middleware:
             client = self.client(f"{{issuer or self.issuer}}/.well-known/jwks.json")
             key = client.get_signing_key_from_jwt(token).key
             claims = jwt.decode(token, key, algorithms=["RS256"], leeway=300)
-            return {{"id": claims["sub"], "email": claims.get("email")}} if claims.get("sub") else None
+            return user_of(claims) if claims.get("sub") else None
         except Exception as error:
             if "expired" not in str(error).lower():
                 logger.warning(f"fastapi-clerk-auth verification error: {{error}}. Attempting fallback decoding.")
@@ -101,13 +107,14 @@ class Middleware:
 
     def unverified(self, token):
         try:
-            user = jwt.decode(token, options={{"verify_signature": False}}).get("sub")
+            claims = jwt.decode(token, options={{"verify_signature": False}})
+            user = claims.get("sub")
         except Exception as error:
             logger.warning(f"Fallback decoding failed: {{error}}")
             return None
         if user and self.lenient:
             logger.debug(f"Unverified token accepted (dev) for user: unknown (ID: {{user}})")
-            return {{"id": user}}
+            return user_of(claims)
         logger.error(f"Unverified token rejected ({{self.named}}).")
         return None
 
@@ -115,11 +122,31 @@ class Middleware:
 clerk_auth = Middleware()
 
 
-async def get_current_user(credentials: HTTPAuthorizationCredentials = Depends(bearer_scheme)):
-    user = await clerk_auth.verify_token(credentials.credentials) if credentials else None
+def refused(detail):
+    return HTTPException(401, detail, {{"WWW-Authenticate": "Bearer"}})
+
+
+async def authenticated(token):
+    if not token:
+        raise refused("Not authenticated")
+    user = await clerk_auth.verify_token(token)
     if user is None:
-        raise HTTPException(401, "Authentication failed")
+        raise refused("Authentication failed")
     return user
+
+
+async def get_current_user(request: Request, credentials: HTTPAuthorizationCredentials = Depends(bearer_scheme)):
+    return await authenticated(credentials.credentials if credentials else None)
+
+
+async def get_optional_user(credentials: HTTPAuthorizationCredentials = Depends(bearer_scheme)):
+    return await clerk_auth.verify_token(credentials.credentials) if credentials else None
+
+
+async def get_current_user_with_query_token(
+    request: Request, credentials: HTTPAuthorizationCredentials = Depends(bearer_scheme)
+):
+    return await authenticated(credentials.credentials if credentials else request.query_params.get("token"))
 '''
 
 DROP_IN: Final = """

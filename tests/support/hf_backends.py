@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-__all__ = ["BORN", "CONFLICT", "CORRECTED", "DROP_IN", "HEAD", "MADE_WELL", "OLD", "SECRET", "write_checkout"]
+__all__ = ["BORN", "CONFLICT", "CORRECTED", "DROP_IN", "HEAD", "MADE_WELL", "OLD", "SECRET", "WHOLE", "write_checkout"]
 
 SECRET: Final = "hf_" + "seededInTheCheckoutsEnv4567"
 """In the checkout's `.env`."""
@@ -152,6 +152,56 @@ def huggingface_structured_json_response(prompt, schema, model="openai/gpt-oss-1
         raise Exception(f"Hugging Face structured JSON generation failed: {type(error).__name__}: {error}")
 """
 
+_WHOLE: Final = """
+import re
+
+HF_FALLBACK_MODELS = ["openai/gpt-oss-120b:cerebras", "moonshotai/Kimi-K2-Instruct-0905:cerebras"]
+
+
+def asked(prompt, model, system_prompt, **options):
+    said = [("system", system_prompt), ("user", prompt)] if system_prompt else [("user", prompt)]
+    messages = [{"role": role, "content": content} for role, content in said]
+    return new_client().chat.completions.create(model=model, messages=messages, **options).choices[0].message.content
+
+
+@six_times
+def huggingface_text_response(
+    prompt,
+    model="openai/gpt-oss-120b:cerebras",
+    fallback_models=None,
+    temperature=0.7,
+    max_tokens=2048,
+    top_p=0.9,
+    system_prompt=None,
+):
+    try:
+        text = asked(prompt, model, system_prompt, temperature=temperature, max_tokens=max_tokens, top_p=top_p)
+        return re.sub(r"```[a-zA-Z]*\\n?", "", text).strip()
+    except Exception as error:
+        raise Exception(f"Hugging Face text generation failed: {error}")
+
+
+@six_times
+def huggingface_structured_json_response(
+    prompt, schema, model="openai/gpt-oss-120b:groq", temperature=0.7, max_tokens=8192, system_prompt=None
+):
+    try:
+        told = f"{prompt}\\n\\nJSON Schema:\\n{json.dumps(schema)}"
+        text = asked(told, model, system_prompt, temperature=temperature, max_tokens=max_tokens, response_format=JSON)
+        found = re.search(r"\\{.*\\}", text, re.DOTALL)
+        return parsed(found.group() if found else text)
+    except Exception as error:
+        raise Exception(f"Hugging Face structured JSON generation failed: {type(error).__name__}: {error}")
+
+
+def get_available_models():
+    return HF_FALLBACK_MODELS
+
+
+def validate_model(model):
+    return model in get_available_models()
+"""
+
 _ONE_MODEL: Final = """
 @six_times
 def huggingface_text_response(prompt, model="openai/gpt-oss-120b:groq"):
@@ -220,6 +270,8 @@ OLD: Final = _provider(_CHAIN, _WRONG)
 """8c2d88ef: a chain of five models that waits for a 404, in two passes, six times over."""
 HEAD: Final = _provider(_LOST_CHAIN, _WRONG)
 """ce9bf293: the chain is lost, and the second pass uses a name that does not exist."""
+WHOLE: Final = _provider(_WHOLE, _WRONG)
+"""ce9bf293 in all that its callers rely on, with its wrong base URL and its six attempts."""
 BORN: Final = _provider(_ONE_MODEL, _WRONG)
 """26131232: where the wrong base URL came from."""
 CORRECTED: Final = _provider(_CHAIN, _RIGHT)

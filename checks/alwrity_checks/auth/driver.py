@@ -11,7 +11,7 @@ from alwrity_checks.sandbox.log_lines import LogLines
 if TYPE_CHECKING:
     from alwrity_checks.sandbox.inside import Inside
 
-__all__ = ["drive"]
+__all__ = ["drive", "prepare"]
 
 _CLERK: Final = "fastapi_clerk_auth"
 _ALARMS: Final = ("Unverified token accepted", "Token decoded successfully (fallback", "Authentication disabled")
@@ -22,15 +22,20 @@ def drive(inside: Inside, act: str, *words: str) -> None:
     """Meet the checkout's authentication, or play the scenarios of these numbers with it."""
     from alwrity_checks.auth.scenarios.driven import meet, play
 
+    prepare(inside)
+    if act == "meet":
+        meet(inside)
+    else:
+        play(inside, json.loads(words[0]))
+
+
+def prepare(inside: Inside) -> None:
+    """Let the checkout's authentication be imported."""
     # Its absence changes what the middleware accepts: from the backend's own environment it is a fact, from ours not.
     if inside.plan["own"] and find_spec(_CLERK) is None:
         inside.stand_in(_CLERK, ClerkConfig=_Settings, ClerkHTTPBearer=_Settings)
     inside.lines = LogLines(told=_ALARMS)
     inside.open_checkout()
-    if act == "meet":
-        meet(inside)
-    else:
-        play(inside, json.loads(words[0]))
 
 
 class _Settings:

@@ -3,7 +3,8 @@
 Answers follow RFC 6750 §3. They carry a reason code and nothing else: no key id, no issuer, no token.
 """
 
-from __future__ import annotations
+# Annotations are not postponed here: releases of FastAPI up to at least 0.122 cannot resolve those of an object that is
+# called. They took the request of `ClerkBearer` for a query parameter, and every route answered 422.
 
 import logging
 import math
@@ -12,18 +13,19 @@ from typing import Any, Final, Protocol
 
 from alwrity_checks.auth.errors import KeysUnavailable, TokenRejected
 from alwrity_checks.auth.reasons import Reason
-from alwrity_checks.auth.session import Session  # noqa: TC001 - FastAPI reads the annotations at run time
+from alwrity_checks.auth.session import Session
 from alwrity_checks.errors import MissingExtra
+from alwrity_checks.events import emit
 from alwrity_checks.redaction import fingerprint
 
 try:
     from fastapi import HTTPException, Security
     from fastapi.security import HTTPBearer
-    from starlette.requests import HTTPConnection  # noqa: TC002 - FastAPI reads the annotations at run time
+    from starlette.requests import HTTPConnection
 except ModuleNotFoundError:
     raise MissingExtra("fastapi", "alwrity_checks.auth.clerk_user") from None
 
-__all__ = ["ClerkBearer", "clerk_session", "clerk_user", "user_dictionary"]
+__all__ = ["ClerkBearer", "clerk_session", "clerk_user", "http_error", "user_dictionary"]
 
 _log: Final = logging.getLogger("alwrity_checks.auth")
 _REALM: Final = 'Bearer realm="alwrity"'
@@ -55,12 +57,19 @@ class ClerkBearer(HTTPBearer):
         try:
             session = await self._verifier.verify(token)
         except TokenRejected as rejection:
-            _log.info("token %s rejected: %s", fingerprint(token), rejection)
-            raise _answer(rejection) from None
+            emit(
+                _log,
+                logging.INFO,
+                "auth.token-refused",
+                f"a token was refused: {rejection}",
+                reason=rejection.reason,
+                fingerprint=fingerprint(token),
+            )
+            raise http_error(rejection) from None
         if self._permissions:
             organization = session.organization
             if organization is None or not self._permissions <= organization.permissions:
-                raise _answer(TokenRejected(Reason.INSUFFICIENT_SCOPE), " ".join(sorted(self._permissions)))
+                raise http_error(TokenRejected(Reason.INSUFFICIENT_SCOPE), " ".join(sorted(self._permissions)))
         return session
 
     def _token(self, request: HTTPConnection) -> str | None:
@@ -84,7 +93,8 @@ def _bad_request(description: str) -> HTTPException:
     )
 
 
-def _answer(rejection: TokenRejected, scope: str = "") -> HTTPException:
+def http_error(rejection: TokenRejected, scope: str = "") -> HTTPException:
+    """Return the answer to a request whose token was refused; `scope` are the permissions that it lacks."""
     reason = str(rejection.reason)
     if isinstance(rejection, KeysUnavailable):
         return HTTPException(

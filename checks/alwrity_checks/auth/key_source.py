@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import threading
 import time
@@ -27,8 +28,11 @@ from alwrity_checks.auth.forking import after_fork
 from alwrity_checks.auth.hosts import key_server_url
 from alwrity_checks.auth.jwk import KeySet, VerificationKey
 from alwrity_checks.auth.reasons import Reason
+from alwrity_checks.events import emit
 
 __all__ = ["KeySource", "RemoteKeys", "StaticKeys", "published"]
+
+_log: Final = logging.getLogger("alwrity_checks.auth")
 
 Keys: TypeAlias = tuple[VerificationKey, ...]
 
@@ -234,7 +238,22 @@ class RemoteKeys:
                 self._failure, self._failures = None, 0
             if self._in_flight is flight:
                 self._in_flight = None
+            failures, retry_at = self._failures, self._retry_at
         flight.set_result(None)
+        # Behind the answer and outside of the lock: a handler may take its time.
+        if isinstance(outcome, FetchFailed):
+            emit(
+                _log,
+                logging.WARNING,
+                "auth.keys-fetch-failed",
+                "the key set could not be fetched",
+                reason=outcome.reason,
+                url=self.url,
+                failures=failures,
+                retry_in=max(0.0, retry_at - self._clock()),
+                keys_kept=self.known is not None,
+                error=outcome.detail,
+            )
 
     def _note_failure(self, failure: FetchFailed) -> None:
         self._failure = failure

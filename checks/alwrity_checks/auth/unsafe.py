@@ -15,6 +15,7 @@ from alwrity_checks.auth.reasons import Reason
 from alwrity_checks.auth.session import Session
 from alwrity_checks.auth.strict import decode_base64url, decode_object
 from alwrity_checks.errors import ConfigurationError
+from alwrity_checks.events import emit
 
 __all__ = ["ENVIRONMENT_NAMES", "UnsafeNoVerification", "says_production"]
 
@@ -48,7 +49,12 @@ class UnsafeNoVerification:
                     f"UnsafeNoVerification refuses to start: {name} holds a key of a production instance",
                     "use ClerkTokenVerifier.from_environment()",
                 )
-        _log.warning("UnsafeNoVerification is active: any token is accepted as any user")
+        emit(
+            _log,
+            logging.WARNING,
+            "auth.verification-off",
+            "UnsafeNoVerification is active: any token is accepted as any user",
+        )
 
     async def warm(self) -> bool:
         """There is nothing to fetch."""

@@ -3,6 +3,7 @@
     router = Router.from_environment()
     chain = await Prober(router).verified_chain(models, schema=schema)
     result = await StructuredGenerator(router, chain).generate(prompt, schema)
+    text = await StructuredGenerator(router, chain).generate_text(prompt)
 
 Names are imported on first use, so that a command which needs one of them does not pay for all.
 """
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from alwrity_checks.hf.deployment import Deployment
     from alwrity_checks.hf.generation import Attempt, Generation, GenerationFailed
     from alwrity_checks.hf.generator import StructuredGenerator
+    from alwrity_checks.hf.ladder import Sampling
     from alwrity_checks.hf.plan import Plan
     from alwrity_checks.hf.probe_result import Cell, ProbeResult
     from alwrity_checks.hf.prober import ChainNotVerified, Prober
@@ -46,6 +48,7 @@ __all__ = [
     "ProbeResult",
     "Prober",
     "Router",
+    "Sampling",
     "Scope",
     "Structure",
     "StructuredGenerator",
@@ -72,6 +75,7 @@ _HOME: Final = {
     "ProbeResult": "probe_result",
     "Prober": "prober",
     "Router": "router",
+    "Sampling": "ladder",
     "Scope": "causes",
     "Structure": "canary",
     "StructuredGenerator": "generator",

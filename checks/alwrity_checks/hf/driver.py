@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from alwrity_checks.hf.scenarios.faults import Scenario
     from alwrity_checks.sandbox.inside import Inside
 
-__all__ = ["drive"]
+__all__ = ["drive", "prepare", "router_for"]
 
 _DISTRIBUTIONS: Final = ("openai", "tenacity", "loguru", "httpx", "httpx2")
 _PATIENCE: Final = 60.0
@@ -36,16 +36,21 @@ _LONG: Final = ("❌ Traceback", "❌ Full exception details", "Raw response")
 
 def drive(inside: Inside, act: str, *words: str) -> None:
     """Carry out an act: `meet`, or `play` with the numbers of the scenarios."""
+    target = prepare(inside)
+    if act == "meet":
+        _meet(target)
+    else:
+        asyncio.run(_play(target, json.loads(words[0])))
+
+
+def prepare(inside: Inside) -> DrivenTarget:
+    """Let the checkout's provider be imported, its pauses be counted, and return it as a target."""
     waits = Waits()
     waits.install()
     _know_the_platform(inside)
     inside.lines = LogLines(untold=_LONG)
     inside.open_checkout()
-    target = DrivenTarget(inside, waits, float(inside.plan.get("patience", _PATIENCE)))
-    if act == "meet":
-        _meet(target)
-    else:
-        asyncio.run(_play(target, json.loads(words[0])))
+    return DrivenTarget(inside, waits, float(inside.plan.get("patience", _PATIENCE)))
 
 
 def _know_the_platform(inside: Inside) -> None:
@@ -78,12 +83,12 @@ def _meet(target: DrivenTarget) -> None:
 
 
 async def _tried(target: DrivenTarget) -> Seen | None:
-    with _router(target) as router:
+    with router_for(target) as router:
         return await useless(target, router)
 
 
 @contextmanager
-def _router(target: DrivenTarget) -> Iterator[LoopbackRouter]:
+def router_for(target: DrivenTarget) -> Iterator[LoopbackRouter]:
     """Start a router; it alone may bind to an address, and only now."""
     with ExitStack() as running:
         with target.inside.loopback():
@@ -113,7 +118,7 @@ async def _play(target: DrivenTarget, numbers: list[int]) -> None:
 async def _seen(target: DrivenTarget, scenario: Scenario) -> Seen:
     try:
         target.restart()
-        with _router(target) as router:
+        with router_for(target) as router:
             return await scenario.play(target, router)
     except BaseException as error:  # noqa: BLE001 - anybody's code
         return Seen(Outcome.UNKNOWN, f"{MODULE}: {_in_one_line(error)}")

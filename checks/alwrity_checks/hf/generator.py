@@ -24,9 +24,10 @@ from alwrity_checks.hf.causes import Action, Cause, Classification, Mode, Perman
 from alwrity_checks.hf.classify import classify
 from alwrity_checks.hf.consequences import classification
 from alwrity_checks.hf.contract import Contract, Contracts
+from alwrity_checks.hf.events import generation_failed, held_off, served_by_fallback
 from alwrity_checks.hf.generation import Attempt, Generation, GenerationFailed
-from alwrity_checks.hf.ladder import ENFORCED, Message, Refusals, modes_for
-from alwrity_checks.hf.reading import Invalid, Valid, read
+from alwrity_checks.hf.ladder import ENFORCED, UNSAID, Message, Refusals, Sampling, modes_for
+from alwrity_checks.hf.reading import Invalid, Valid, read, read_text
 from alwrity_checks.hf.retries import RetryPolicy
 from alwrity_checks.hf.turn import Turn
 
@@ -40,6 +41,9 @@ __all__ = ["StructuredGenerator"]
 _ENDPOINT_REQUESTS: Final = 3
 """No more than this many are spent on an endpoint that may be gone."""
 
+_PLAIN: Final = (Mode.PROMPT,)
+"""How a text is asked for."""
+
 _NOTHING_ASKED: Final = classification(Cause.TIMED_OUT, "every deployment was held back until the deadline")
 
 
@@ -48,9 +52,11 @@ class _Run:
     """What one call has come to so far."""
 
     messages: Sequence[Message]
-    contract: Contract
+    contract: Contract | None
+    """What the answer has to satisfy; None where it is a text."""
     modes: tuple[Mode, ...]
-    max_tokens: int
+    max_tokens: int | None
+    sampling: Sampling
     ends_at: float
     attempts: list[Attempt] = field(default_factory=list)
     ends: dict[Link, Classification] = field(default_factory=dict)
@@ -126,23 +132,51 @@ class StructuredGenerator:
         schema: Mapping[str, Any],
         *,
         deadline: float = 60.0,
-        max_tokens: int = 2048,
+        max_tokens: int | None = 2048,
+        sampling: Sampling = UNSAID,
     ) -> Generation:
         """Return a value that is valid against `schema`, within `deadline` seconds.
 
-        `prompt` is a user's message, or a conversation. Raises ConfigurationError for an unusable schema or prompt,
-        before any request, and GenerationFailed, which says why there is no value, within the deadline.
+        `prompt` is a user's message, or a conversation. Without `max_tokens` the server's own limit holds. Raises
+        ConfigurationError for an unusable schema or prompt, before any request, and GenerationFailed, which says why
+        there is no value, within the deadline.
         """
         ends_at = self._clock() + deadline
-        messages = _sendable([{"role": "user", "content": prompt}] if isinstance(prompt, str) else list(prompt))
+        messages = _messages(prompt)
         contract = await self._contracts.of(schema)
-        run = _Run(messages, contract, modes_for(contract.schema), max_tokens, ends_at)
+        run = _Run(messages, contract, modes_for(contract.schema), max_tokens, sampling, ends_at)
+        return await self._within(deadline, run)
+
+    async def generate_text(
+        self,
+        prompt: str | Sequence[Message],
+        *,
+        deadline: float = 60.0,
+        max_tokens: int | None = 2048,
+        sampling: Sampling = UNSAID,
+    ) -> Generation:
+        """Return a text, without the model's reasoning, from the same chain and by the same rules as `generate`.
+
+        A text that was cut at `max_tokens` is returned; an empty one is none. Raises as `generate` does.
+        """
+        ends_at = self._clock() + deadline
+        return await self._within(deadline, _Run(_messages(prompt), None, _PLAIN, max_tokens, sampling, ends_at))
+
+    async def _within(self, deadline: float, run: _Run) -> Generation:
         try:
-            async with asyncio.timeout(max(0.0, ends_at - self._clock())):
-                return await self._walk(run)
+            async with asyncio.timeout(max(0.0, run.ends_at - self._clock())):
+                generation = await self._walk(run)
         except TimeoutError:
             last = f"; the last answer: {run.attempts[-1].classification.message}" if run.attempts else ""
-            raise run.failed(classification(Cause.TIMED_OUT, f"no valid answer within {deadline:g} s{last}")) from None
+            failed = run.failed(classification(Cause.TIMED_OUT, f"no valid answer within {deadline:g} s{last}"))
+            generation_failed(failed)
+            raise failed from None
+        except GenerationFailed as failed:
+            generation_failed(failed)
+            raise
+        if generation.model != self._chain.links[0].deployment.model:
+            served_by_fallback(generation, self._chain.links[0].deployment)
+        return generation
 
     def generate_sync(
         self,
@@ -234,7 +268,7 @@ class StructuredGenerator:
             case Action.REPEAT_LARGER:
                 return turn.enlarge()
             case Action.RETRY_THEN_MOVE:
-                self._breakers[link].failed(found, self._clock())
+                self._hold_off(link, found)
                 pause = self._policy.pause(turn.fail(), found.retry_after)
                 if turn.failures >= self._policy.per_deployment or pause > self._policy.patience:
                     return False
@@ -250,8 +284,16 @@ class StructuredGenerator:
             case Action.RAISE if not turn.enlarged:  # what we have enlarged ourselves is not the caller's fault
                 raise run.failed(found)
         if found.permanence is Permanence.PERMANENT and found.scope in {Scope.MODEL, Scope.DEPLOYMENT}:
-            self._breakers[link].failed(found, self._clock())
+            self._hold_off(link, found)
         return False
+
+    def _hold_off(self, link: Link, found: Classification) -> None:
+        """Count a failure of a deployment, and say so where it is not asked any more for a while."""
+        breaker, now = self._breakers[link], self._clock()
+        was_open = not breaker.closed(now)
+        breaker.failed(found, now)
+        if not was_open and not breaker.closed(now):
+            held_off(link.deployment, found, breaker.failures or 1)
 
     async def _ask(self, run: _Run, link: Link, turn: Turn) -> tuple[Valid | Invalid | Answer, Classification]:
         """Make one request, and note it."""
@@ -263,8 +305,9 @@ class StructuredGenerator:
                 link.deployment,
                 turn.messages,
                 mode=turn.mode,
-                schema=run.contract.schema,
+                schema=None if run.contract is None else run.contract.schema,
                 max_tokens=turn.max_tokens,
+                sampling=run.sampling,
                 timeout=max(0.001, min(self._policy.request_timeout, run.ends_at - started)),
             )
         except asyncio.CancelledError:  # the deadline struck: the request was made all the same
@@ -278,12 +321,13 @@ class StructuredGenerator:
             found = found if found.cause is not Cause.OK else classification(Cause.NOT_RECOGNISED, found.message)
             run.attempts.append(Attempt(link.deployment, turn.mode, found, came.status, seconds))
             return came, found
-        result = read(came, run.contract)
+        result = read_text(came) if run.contract is None else read(came, run.contract)
         if isinstance(result, Valid):
-            found = classification(Cause.OK, "valid against the schema")
+            found = classification(Cause.OK, "valid against the schema" if run.contract else "a text")
         else:
             found = result.classification
-            turn.answered(came, result.complaint, run.contract)
+            if run.contract is not None:
+                turn.answered(came, result.complaint, run.contract)
         run.attempts.append(Attempt(link.deployment, turn.mode, found, 200, seconds, came.provider, came.request_id))
         return result, found
 
@@ -322,8 +366,9 @@ class StructuredGenerator:
         await self._sleep(seconds)
 
 
-def _sendable(messages: list[Message]) -> list[Message]:
-    """Return `messages`. Raises ConfigurationError where no request could carry them."""
+def _messages(prompt: str | Sequence[Message]) -> list[Message]:
+    """Return what is asked. Raises ConfigurationError where no request could carry it."""
+    messages: list[Message] = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else list(prompt)
     try:
         json.dumps(messages, ensure_ascii=False).encode()
     except (TypeError, ValueError, RecursionError) as error:

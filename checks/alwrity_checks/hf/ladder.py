@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -16,7 +17,7 @@ from alwrity_checks.hf.causes import Mode
 if TYPE_CHECKING:
     from alwrity_checks.hf.deployment import Deployment
 
-__all__ = ["ENFORCED", "Message", "Refusals", "modes_for", "request_payload"]
+__all__ = ["ENFORCED", "UNSAID", "Message", "Refusals", "Sampling", "modes_for", "request_payload"]
 
 Message = Mapping[str, Any]
 """`{"role": …, "content": …}`, as the chat completions API takes it."""
@@ -29,22 +30,47 @@ REFUSAL_HORIZON: Final = 6 * 3600.0
 """Seconds. The router re-validates what a provider supports every six hours."""
 
 
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How a model is to choose its tokens; what is None is left to the server."""
+
+    temperature: float | None = None
+    """0 to 2."""
+    top_p: float | None = None
+    """0 to 1."""
+
+    @property
+    def fields(self) -> dict[str, float]:
+        """What goes into a request."""
+        given = {"temperature": self.temperature, "top_p": self.top_p}
+        return {name: value for name, value in given.items() if value is not None}
+
+
+UNSAID: Final = Sampling()
+
+
 def modes_for(schema: Mapping[str, Any]) -> tuple[Mode, ...]:
     """Return the rungs that can express `schema`: a tool's arguments and `json_object` are objects, nothing else."""
     objects = schema.get("type") == "object" or "properties" in schema
     return tuple(mode for mode in Mode if objects or mode not in _OBJECTS_ONLY)
 
 
-def request_payload(
+def request_payload(  # noqa: PLR0913 - what a request consists of
     deployment: Deployment,
     messages: Sequence[Message],
     *,
     mode: Mode | None,
     schema: Mapping[str, Any] | None,
-    max_tokens: int,
+    max_tokens: int | None,
+    sampling: Sampling = UNSAID,
 ) -> dict[str, Any]:
-    """Return the chat completion request that asks for `schema` in `mode`; for plain text if either is None."""
-    payload: dict[str, Any] = {"model": str(deployment), "messages": list(messages), "max_tokens": max_tokens}
+    """Return the chat completion request that asks for `schema` in `mode`; for plain text if either is None.
+
+    Without `max_tokens` the server's own limit holds.
+    """
+    payload: dict[str, Any] = {"model": str(deployment), "messages": list(messages), **sampling.fields}
+    if max_tokens is not None:
+        payload["max_tokens"] = max_tokens
     if mode is None or schema is None:
         return payload
     if mode in ENFORCED:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from alwrity_checks.hf.contract import Contract
     from alwrity_checks.hf.reply import Reply
 
-__all__ = ["Invalid", "Valid", "candidates", "read", "without_reasoning"]
+__all__ = ["Invalid", "Valid", "candidates", "read", "read_text", "without_reasoning"]
 
 _REASONING_TAG: Final = re.compile(r"<(/?)(?:think|thinking|reasoning)>", re.IGNORECASE)
 _FENCED: Final = re.compile(r"```[A-Za-z]*[^\S\n]*\n(.*?)```", re.DOTALL)
@@ -52,13 +52,10 @@ class Invalid:
 
 def read(reply: Reply, contract: Contract) -> Valid | Invalid:
     """Return the value of `reply` that satisfies `contract`, or why there is none."""
-    if reply.refusal or reply.finish_reason in FILTERED:
-        return _invalid(Cause.CONTENT_FILTERED, scrub(reply.refusal or "the answer was filtered")[:300])
-    if reply.finish_reason in BROKEN_OFF:
-        return _invalid(Cause.PROVIDER_FAULT, f"the provider broke off its answer: {reply.finish_reason}")
+    if (unfinished := _unfinished(reply)) is not None:
+        return unfinished
     if reply.finish_reason == "length":
-        spent = "" if reply.text or reply.tool_arguments else ", all of them on reasoning"
-        return _invalid(Cause.TRUNCATED, f"the answer was cut after {reply.completion_tokens or 'the'} tokens{spent}")
+        return _cut(reply)
     # Some servers put everything into the reasoning when the template has no end of it.
     answered = next((text for text in (reply.tool_arguments, reply.text, reply.reasoning) if text and text.strip()), "")
     if not answered:
@@ -71,6 +68,28 @@ def read(reply: Reply, contract: Contract) -> Valid | Invalid:
         complaint = found if position == 0 else complaint
     found_wrong = classification(Cause.STRUCTURE_IGNORED, f"the answer is not valid: {scrub(complaint.text)}")
     return Invalid(found_wrong, complaint.text, complaint.of_shape)
+
+
+def read_text(reply: Reply) -> Valid | Invalid:
+    """Return the text of `reply` without its reasoning, or why there is none. What was cut at its limit is a text."""
+    if (unfinished := _unfinished(reply)) is not None:
+        return unfinished
+    if text := without_reasoning(reply.text):
+        return Valid(text)
+    return _cut(reply) if reply.finish_reason == "length" else _invalid(Cause.EMPTY_ANSWER, "the answer is empty")
+
+
+def _unfinished(reply: Reply) -> Invalid | None:
+    if reply.refusal or reply.finish_reason in FILTERED:
+        return _invalid(Cause.CONTENT_FILTERED, scrub(reply.refusal or "the answer was filtered")[:300])
+    if reply.finish_reason in BROKEN_OFF:
+        return _invalid(Cause.PROVIDER_FAULT, f"the provider broke off its answer: {reply.finish_reason}")
+    return None
+
+
+def _cut(reply: Reply) -> Invalid:
+    spent = "" if reply.text or reply.tool_arguments else ", all of them on reasoning"
+    return _invalid(Cause.TRUNCATED, f"the answer was cut after {reply.completion_tokens or 'the'} tokens{spent}")
 
 
 def candidates(text: str) -> Iterator[Any]:

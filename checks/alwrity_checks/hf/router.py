@@ -18,7 +18,7 @@ from alwrity_checks.errors import ConfigurationError
 from alwrity_checks.hf.answer import Answer, TransportFault
 from alwrity_checks.hf.base_url import ROUTER, is_router, lint
 from alwrity_checks.hf.client import Clients
-from alwrity_checks.hf.ladder import Message, request_payload
+from alwrity_checks.hf.ladder import UNSAID, Message, Sampling, request_payload
 from alwrity_checks.hf.reasons import ConfigurationReason
 from alwrity_checks.hf.reply import Reply, StreamedReply, reply_of
 from alwrity_checks.hf.token_form import token_form
@@ -98,19 +98,22 @@ class Router:
         *,
         mode: Mode | None = None,
         schema: Mapping[str, Any] | None = None,
-        max_tokens: int = 2048,
+        max_tokens: int | None = 2048,
+        sampling: Sampling = UNSAID,
         timeout: float = 30.0,  # noqa: ASYNC109 - part of what is asked, and turned into an answer here
         stream: bool = False,
     ) -> Reply | Answer:
         """Ask once. Return the reply, or the answer that holds none; a transport fault is an answer too.
 
-        `timeout` is in seconds, for everything together. With `stream` the reply tells the time to its first token.
-        Raises ConfigurationError without a token and for settings that the HTTP client refuses, MissingExtra without
-        the openai package.
+        Without `max_tokens` the server's own limit holds. `timeout` is in seconds, for everything together. With
+        `stream` the reply tells the time to its first token. Raises ConfigurationError without a token and for settings
+        that the HTTP client refuses, MissingExtra without the openai package.
         """
         if self.token is None:
             raise ConfigurationError("there is no token to ask the router with", "set HF_TOKEN")
-        payload = request_payload(deployment, messages, mode=mode, schema=schema, max_tokens=max_tokens)
+        payload = request_payload(
+            deployment, messages, mode=mode, schema=schema, max_tokens=max_tokens, sampling=sampling
+        )
         client = await self._clients.get(self.base_url, self.token, self.bill_to)
         ask = partial(client.chat.completions.with_raw_response.create, **payload, timeout=_timeout(timeout))
         try:

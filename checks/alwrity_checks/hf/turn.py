@@ -22,8 +22,8 @@ _QUOTED: Final = 4000
 class Turn:
     """The state of the conversation with one deployment."""
 
-    def __init__(self, modes: Sequence[Mode], messages: Sequence[Message], max_tokens: int) -> None:
-        """Begin on the first of `modes`."""
+    def __init__(self, modes: Sequence[Mode], messages: Sequence[Message], max_tokens: int | None) -> None:
+        """Begin on the first of `modes`; without `max_tokens` the server's own limit holds."""
         self._modes = list(modes)
         self._asked = tuple(messages)
         self._exchange: tuple[Message, ...] = ()
@@ -73,8 +73,8 @@ class Turn:
         return True
 
     def enlarge(self) -> bool:
-        """Allow more output tokens; False if that has been done."""
-        if self.enlarged:
+        """Allow more output tokens; False if that has been done, or if the limit is not ours."""
+        if self.enlarged or self.max_tokens is None:
             return False
         self.enlarged = True
         self.max_tokens *= _ENLARGEMENT

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from alwrity_checks.logs.seen import Seen
     from alwrity_checks.logs.times import Times
 
-__all__ = ["CauseText", "Found", "causes", "counting", "often", "texts"]
+__all__ = ["CauseText", "Found", "Named", "causes", "counting", "often", "texts"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,21 @@ class Found:
     """A rule that fits better than the text's own."""
 
 
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A cause that the log names, so that nothing has to be concluded."""
+
+    id: str
+    issue: int
+    rule: str
+    nature: Nature
+    title: str
+    times: Times
+    why: tuple[str, ...]
+    remedy: str
+    commands: tuple[str, ...]
+
+
 @cache
 def texts() -> Mapping[str, CauseText]:
     """Return the texts of `causes.toml` by the causes' ids."""
@@ -71,7 +86,9 @@ _ORDER: Final = (Sureness.CERTAIN, Sureness.LIKELY, Sureness.POSSIBLE)
 
 def causes(seen: Seen) -> tuple[Cause, ...]:
     """Return the causes that were found: alarms first, what did not fail last, else by sureness and count."""
-    found = [_cause(one) for one in _found(seen)]
+    from alwrity_checks.logs import causes_events
+
+    found = [*map(_cause, _found(seen)), *map(_named, causes_events.found(seen))]
     weight = {Nature.ATTACK: 0, Nature.NONE: 2}
     return tuple(
         sorted(found, key=lambda one: (weight.get(one.nature, 1), _ORDER.index(one.sure), -one.incidents, one.id))
@@ -104,4 +121,25 @@ def _cause(found: Found) -> Cause:
         text.remedy,
         text.commands,
         "" if found.sure is Sureness.CERTAIN else text.settle,
+    )
+
+
+def _named(named: Named) -> Cause:
+    first, last = ends_of(named.times)
+    return Cause(
+        named.id,
+        named.issue,
+        named.rule,
+        named.nature,
+        named.title,
+        Sureness.CERTAIN,
+        named.why,
+        named.times.count,
+        "events",
+        first,
+        last,
+        bins_of(named.times),
+        named.remedy,
+        named.commands,
+        "",
     )

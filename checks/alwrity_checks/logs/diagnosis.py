@@ -15,9 +15,10 @@ from alwrity_checks.logs.triage import Cause, ClusterFound, EntityCount, Event, 
 
 if TYPE_CHECKING:
     from alwrity_checks.logs.seen import Held, Seen
+    from alwrity_checks.logs.signatures import Signature
     from alwrity_checks.logs.summary import Summary
 
-__all__ = ["diagnose"]
+__all__ = ["diagnose", "rule_said"]
 
 _MOST_SHOWN: Final = 8
 _MOST_EVENTS: Final = 60
@@ -62,11 +63,8 @@ def _groups(whole: Seen) -> Iterator[Group]:
     for (name, variant), held in order:
         signature = by_id()[name]
         what = next((one for one in signature.variants if one.name == variant), None)
-        rule, meaning = signature.rule, signature.meaning
-        if what is not None:
-            rule, meaning = what.rule or rule, what.meaning or meaning
-        elif signature.reader is not None and variant:
-            rule = _read_rule(held, signature.reader, signature.entities.get("text", "")) or rule
+        rule = rule_said(signature, variant, held)
+        meaning = what.meaning or signature.meaning if what is not None else signature.meaning
         first, last = ends_of(held.tally.times)
         levels = sorted(held.tally.levels.items(), key=lambda pair: (-pair[1], pair[0]))
         yield Group(
@@ -86,6 +84,16 @@ def _groups(whole: Seen) -> Iterator[Group]:
             held.tally.sample,
             tuple(sorted(held.streams)),
         )
+
+
+def rule_said(signature: Signature, variant: str, held: Held) -> str | None:
+    """Return the rule of which lines of a signature and variant speak; None where they speak of none."""
+    what = next((one for one in signature.variants if one.name == variant), None)
+    if what is not None:
+        return what.rule or signature.rule
+    if signature.reader is not None and variant:
+        return _read_rule(held, signature.reader, signature.entities.get("text", "")) or signature.rule
+    return signature.rule
 
 
 def _read_rule(held: Held, reader: str, expression: str) -> str | None:

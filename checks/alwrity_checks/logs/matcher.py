@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Callable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Final, Protocol
@@ -158,6 +159,8 @@ def _collect(data: bytes, begin: int, end: int, literal: bytes, index: int, foun
 @cache
 def _collector() -> _Collect | None:
     """Return a search by glibc's strstr, which compares 16 to 64 bytes at once; None where there is no glibc."""
+    if sys.platform == "win32":
+        return None
     try:
         os.confstr("CS_GNU_LIBC_VERSION")
         import ctypes

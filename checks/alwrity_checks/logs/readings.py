@@ -9,7 +9,10 @@ import re
 from collections.abc import Callable, Mapping
 from functools import cache
 from types import MappingProxyType
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from alwrity_checks.model import Rule
 
 __all__ = ["READERS", "RETRY_ERROR", "UNDEFINED_NAME", "exception", "loading"]
 
@@ -88,7 +91,39 @@ def _rule_of(reason: str) -> str | None:
     return None if rule is None else rule.code
 
 
+def auth_reason(text: str) -> tuple[str, str | None]:
+    """Return the reason that a component's event names, and its rule."""
+    from alwrity_checks.auth.rules import BY_REASON
+
+    return _named(text, BY_REASON)
+
+
+def hf_cause(text: str) -> tuple[str, str | None]:
+    """Return the cause that a component's event names, and its rule."""
+    from alwrity_checks.hf.rules import BY_REASON
+
+    return _named(text, BY_REASON)
+
+
+def model_reason(text: str) -> tuple[str, str | None]:
+    """Return the reason that a component's event names, and its rule."""
+    from alwrity_checks.models.rules import BY_REASON
+
+    return _named(text, BY_REASON)
+
+
+def _named(reason: str, by_reason: Mapping[str, Rule]) -> tuple[str, str | None]:
+    rule = by_reason.get(reason)
+    return (reason, rule.code) if rule is not None else ("other", None)
+
+
 READERS: Final[Mapping[str, Callable[[str], tuple[str, str | None]]]] = MappingProxyType(
-    {"exception": exception, "loading": loading}
+    {
+        "exception": exception,
+        "loading": loading,
+        "auth-reason": auth_reason,
+        "hf-cause": hf_cause,
+        "model-reason": model_reason,
+    }
 )
 """Name in a `signatures.toml` -> the reader."""

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, Self, TypeAlias
 
 from alwrity_checks.errors import DoctorError
+from alwrity_checks.events import emit
 from alwrity_checks.models.errors import ModelError, ModelUnavailable
 from alwrity_checks.models.reasons import Reason
 
@@ -237,7 +238,15 @@ class Downloads:
             job.end(self._persistently(job))
         except DoctorError as error:
             if not isinstance(error, Stopped):
-                _log.warning("%s cannot be downloaded: %s; %s", job.model, error, error.remedy)
+                emit(
+                    _log,
+                    logging.WARNING,
+                    "models.download-failed",
+                    "a model cannot be downloaded",
+                    model=job.model,
+                    reason=getattr(error, "reason", None),
+                    error=error,
+                )
             job.end(error)
         except BaseException as error:  # a waiter must never wait for ever
             job.end(
@@ -247,7 +256,15 @@ class Downloads:
                     "this is a bug of alwrity-doctor: please report it with the traceback in the log",
                 )
             )
-            _log.exception("the download of %s", job.model)
+            emit(
+                _log,
+                logging.ERROR,
+                "models.download-failed",
+                "the download of a model ended unforeseen",
+                exc_info=True,
+                model=job.model,
+                reason=Reason.HUB_ERROR,
+            )
             if not isinstance(error, Exception):
                 raise
         finally:
@@ -271,7 +288,17 @@ class Downloads:
                 if not fault.transient or (self._retries is not None and failures > self._retries):
                     raise
                 pause = self._pause(failures, fault.retry_after)
-                _log.warning("%s: %s; next attempt in %.0f s", job.model, fault, pause)
+                emit(
+                    _log,
+                    logging.WARNING,
+                    "models.download-waits",
+                    "a download did not come to its end, and goes on later",
+                    model=job.model,
+                    reason=fault.reason,
+                    failures=failures,
+                    retry_in=pause,
+                    error=fault,
+                )
                 job.progress = replace(job.progress, state="waiting", error=fault, retry_at=time.monotonic() + pause)
                 if job.stop.wait(pause):
                     raise Stopped from fault

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
 
 from alwrity_checks.errors import DoctorError, MissingExtra
+from alwrity_checks.events import emit
 from alwrity_checks.models.errors import LoadFailed, ModelError, NoModel, OutOfMemory
 from alwrity_checks.models.reasons import Reason
 
@@ -188,7 +189,15 @@ class ModelRegistry:
                 except DoctorError as error:
                     if self._closed:
                         return
-                    _log.warning("the models of %s cannot be fetched ahead: %s", name, error)
+                    emit(
+                        _log,
+                        logging.WARNING,
+                        "models.download-failed",
+                        "the models of a role cannot be fetched ahead",
+                        role=name,
+                        reason=getattr(error, "reason", None),
+                        error=error,
+                    )
                     self._trouble = error
 
         threading.Thread(target=work, name="model-prefetch", daemon=True).start()

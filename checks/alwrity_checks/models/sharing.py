@@ -19,6 +19,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from alwrity_checks.errors import DoctorError
+from alwrity_checks.events import emit
 from alwrity_checks.models.errors import LoadFailed, OutOfMemory
 from alwrity_checks.models.loading import Condition, Loading, State
 from alwrity_checks.models.reasons import Reason
@@ -170,7 +171,15 @@ class SharedModels(Generic[M]):
             every = tuple(self._steps.items())
         expired = [(step, model) for step, one in every if (model := one.expire(self._idle)) is not None]
         for step, model in expired:
-            _log.info("nobody has used %s for %.0f s: unloaded", step, self._idle)
+            emit(
+                _log,
+                logging.INFO,
+                "models.unloaded",
+                "nobody has used a model for a while: unloaded",
+                model=step.model,
+                step=step,
+                idle=self._idle,
+            )
             self._discard(model)
         return len(expired)
 
@@ -244,17 +253,18 @@ class SharedModels(Generic[M]):
         try:
             model = self._load(step)
         except DoctorError as error:
-            _log.warning("%s could not be loaded: %s", step, error)
+            _tell(step, error)
             one.fail(attempt, error)
         except MemoryError as error:
             told = f"memory ran out while {step} was loaded{f': {error}' if str(error) else ''}"
-            one.fail(attempt, OutOfMemory(Reason.OUT_OF_MEMORY, told, "free memory, or choose a lighter model"))
+            ran_out = OutOfMemory(Reason.OUT_OF_MEMORY, told, "free memory, or choose a lighter model")
+            _tell(step, ran_out)
+            one.fail(attempt, ran_out)
         except BaseException as error:  # noqa: BLE001 - whatever a library raises: a waiter must hear of it
             told = f"loading {step} raised {type(error).__name__}: {scrub(str(error))[:300]}"
-            _log.warning("%s", told)
-            one.fail(
-                attempt, LoadFailed(Reason.LOAD_FAILED, told, "see what the runtime says; upgrade it or choose another")
-            )
+            failed = LoadFailed(Reason.LOAD_FAILED, told, "see what the runtime says; upgrade it or choose another")
+            _tell(step, failed)
+            one.fail(attempt, failed)
         else:
             if not one.succeed(attempt, model):
                 self._discard(model)
@@ -272,7 +282,7 @@ class SharedModels(Generic[M]):
         try:
             self._unload(model)
         except Exception as error:  # noqa: BLE001 - the model is gone for us, whatever its runtime says of it
-            _log.warning("a model could not be unloaded cleanly: %s", scrub(str(error))[:300])
+            emit(_log, logging.WARNING, "models.unloading-failed", "a model could not be unloaded cleanly", error=error)
         del model
         give_back()
 
@@ -297,3 +307,16 @@ class SharedModels(Generic[M]):
                     self._stirred.wait(min(waits, default=None))
                     continue
             self.release_idle()
+
+
+def _tell(step: Step, error: DoctorError) -> None:
+    emit(
+        _log,
+        logging.WARNING,
+        "models.step-failed",
+        "a model could not be loaded",
+        model=step.model,
+        step=step,
+        reason=getattr(error, "reason", None),
+        error=error,
+    )

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING, Final
 
+from alwrity_checks.events import emit
 from alwrity_checks.txtai.encoder import BATCH, Encoder
 from alwrity_checks.txtai.errors import Closed
 from alwrity_checks.txtai.initialisation import Condition, Initialisation, State
@@ -150,7 +151,7 @@ class EncoderThread:
         try:
             self._loading.succeed(attempt, self._load())
         except Exception as error:  # noqa: BLE001 - whatever a library raises: it is kept, shown and tried again
-            _log.warning("the encoder could not be loaded: %s", error)
+            emit(_log, logging.WARNING, "txtai.encoder-unloaded", "the encoder could not be loaded", error=error)
             self._loading.fail(attempt, error)
 
     def _advance(self, urgency: Urgency, _turn: int, job: _Job) -> None:

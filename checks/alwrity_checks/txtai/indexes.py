@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from alwrity_checks.errors import ConfigurationError
+from alwrity_checks.events import emit
 from alwrity_checks.redaction import scrub
 from alwrity_checks.settings import Settings
 from alwrity_checks.txtai.encoder import Encoder, SentenceEncoder
@@ -347,7 +348,13 @@ class SemanticIndexes:
                     return
                 self._resume_user(user_id)
         except Exception as error:  # noqa: BLE001 - whoever uses the indexes hears of it there
-            _log.warning("what was accepted earlier could not be looked through: %s", scrub(str(error)))
+            emit(
+                _log,
+                logging.WARNING,
+                "txtai.backlog-unread",
+                "what was accepted earlier could not be looked through",
+                error=error,
+            )
 
     def _resume_user(self, user_id: str) -> None:
         with self._lock:
@@ -358,7 +365,13 @@ class SemanticIndexes:
                 self.of(user_id)
                 self._indexes[user_id][1].wake()
         except Exception as error:  # noqa: BLE001 - one damaged index is no reason to forget the others
-            _log.warning("what was accepted earlier for a user cannot be taken up: %s", scrub(str(error)))
+            emit(
+                _log,
+                logging.WARNING,
+                "txtai.backlog-unread",
+                "what was accepted earlier for a user cannot be taken up",
+                error=error,
+            )
 
     def _has_backlog(self, user_id: str) -> bool:
         store = self._door.user(user_id)

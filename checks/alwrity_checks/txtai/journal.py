@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from alwrity_checks.events import emit
 from alwrity_checks.txtai.documents import Document
 from alwrity_checks.txtai.faults import storage_errors
 from alwrity_checks.txtai.storage import DeadLetter, NotOpen
@@ -248,12 +249,14 @@ class Journal:
             raise
         connection.execute("COMMIT")
         if last < floor:
-            _log.warning(
-                "%s was lost, or put back from an older copy: it ends at operation %d, the snapshot at %d; what was "
-                "accepted after the snapshot is gone with it",
-                self.path,
-                last,
-                floor,
+            emit(
+                _log,
+                logging.WARNING,
+                "txtai.queue-lost",
+                "a queue was lost or put back from an older copy: what was accepted after the snapshot is gone with it",
+                queue=self.path,
+                ends_at=last,
+                snapshot_at=floor,
             )
 
     def put(self, upserts: Sequence[Document], deletes: Sequence[str], *, clear: bool) -> int:

@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from alwrity_checks.events import emit
 from alwrity_checks.lease import Lease
 from alwrity_checks.txtai.local_store import LocalStorage, LocalStore
 from alwrity_checks.txtai.storage import Batch, DeadLetter, Hit, StorageError, StoreStatus
@@ -166,7 +167,14 @@ class SharedStore:
                     return False
                 time.sleep(_PAUSE)
         except StorageError as error:
-            _log.warning("%s is closed without a snapshot: %s", self._store.directory, error)
+            emit(
+                _log,
+                logging.WARNING,
+                "txtai.snapshot-failed",
+                "an index was closed without a snapshot",
+                directory=self._store.directory,
+                error=error,
+            )
             return False
         return True
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from alwrity_checks.errors import DoctorError
+from alwrity_checks.events import emit
 from alwrity_checks.redaction import scrub
 from alwrity_checks.txtai import generations
 from alwrity_checks.txtai.contents import documents_in
@@ -175,14 +176,29 @@ def _step_back(directory: Path, journal: Journal, name: str | None, damage: Stor
                 # The queue may have all of it in our encoding, where this process adopted it before.
                 refusal = error
                 continue
-            _log.warning("%s; loaded from %s", damage, candidate.path.name if candidate else "the queue alone")
+            emit(
+                _log,
+                logging.WARNING,
+                "txtai.snapshot-damaged",
+                "a snapshot is damaged; its predecessor and the queue have all of it",
+                loaded_from=candidate.path.name if candidate else "the queue alone",
+                error=damage,
+            )
             return replace(loaded, damaged=name)
     raise refusal
 
 
 def _adopt(directory: Path, journal: Journal, base: Generation, encoding: Encoding) -> Generation:
     """Accept the documents of another encoder's generation anew, and begin with an empty one."""
-    _log.warning("%s holds vectors of %s: encoding anew with %s", base.path, base.applied.encoder, encoding.identity)
+    emit(
+        _log,
+        logging.WARNING,
+        "txtai.encoding-anew",
+        "a snapshot holds another encoder's vectors: its documents are encoded anew",
+        snapshot=base.path,
+        was=base.applied.encoder,
+        encoder=encoding.identity,
+    )
     documents = documents_in(base.path / "documents") if base.applied.documents else []
     if len(documents) != base.applied.documents:
         raise DamagedIndex(f"{base.path} has {len(documents)} documents and had {base.applied.documents}")

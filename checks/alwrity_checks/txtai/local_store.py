@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from alwrity_checks.errors import DoctorError, MissingExtra
+from alwrity_checks.events import emit
 from alwrity_checks.redaction import scrub
 from alwrity_checks.txtai import generations
 from alwrity_checks.txtai.faults import storage_errors
@@ -140,7 +141,7 @@ class LocalStore:
         try:
             yield
         except Replaced as error:
-            _log.error("%s", error)
+            emit(_log, logging.ERROR, "txtai.queue-replaced", "a queue is not the one that was there", error=error)
             with self._working:
                 self._discard()
             raise
@@ -163,7 +164,14 @@ class LocalStore:
         try:
             self._load()
         except DoctorError as error:
-            _log.warning("the index in %s could not be rebuilt: %s", self.directory, error)
+            emit(
+                _log,
+                logging.WARNING,
+                "txtai.index-unopened",
+                "an index could not be rebuilt",
+                directory=self.directory,
+                error=error,
+            )
 
     # Applying
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from alwrity_checks.events import emit
 from alwrity_checks.txtai.steps import deadline_of, remaining
 
 __all__ = ["Workers"]
@@ -62,7 +63,7 @@ class Workers:
             try:
                 task()
             except Exception:  # noqa: BLE001 - one task that forgot to keep its failure must not stop all users
-                _log.exception("a task of the semantic index failed")
+                emit(_log, logging.ERROR, "txtai.task-failed", "a task of the semantic index failed", exc_info=True)
 
     def _next(self) -> Callable[[], None] | None:
         with self._changed:

@@ -15,6 +15,7 @@ from concurrent.futures import Future
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from alwrity_checks.events import emit
 from alwrity_checks.redaction import scrub
 from alwrity_checks.txtai.encoding import EncoderThread, Urgency
 from alwrity_checks.txtai.errors import Closed
@@ -174,7 +175,7 @@ class Writer:
                 self._store = self._make_store()
             self._store.open()
         except Exception as error:  # noqa: BLE001 - whatever the disk or a library has to say
-            _log.warning("an index could not be opened: %s", scrub(str(error)))
+            emit(_log, logging.WARNING, "txtai.index-unopened", "an index could not be opened", error=error)
             self.opening.fail(attempt, error)
             self._wake_later(self.opening.until_retry())
             return None
@@ -199,6 +200,7 @@ class Writer:
             if buried:
                 for document, reason in buried:
                     store.bury([document], reason)
+                    _told_aside(reason)
                 self.outstanding.bury({(document.id, document.digest): reason for document, reason in buried})
                 self._turn()
                 return
@@ -236,14 +238,22 @@ class Writer:
         try:
             store.settle()
         except Exception as error:  # noqa: BLE001 - the queue still holds everything; the next snapshot may succeed
-            _log.warning("a snapshot could not be taken: %s", scrub(str(error)))
+            emit(_log, logging.WARNING, "txtai.snapshot-failed", "a snapshot could not be taken", error=error)
             self.last_error = error
 
     def _failed(self, error: Exception) -> None:
         """Take the turn again later."""
         self._failures += 1
         pause = min(_FIRST_PAUSE * 2.0 ** min(self._failures, 16), _LONGEST_PAUSE)
-        _log.warning("documents could not be indexed yet: %s", scrub(str(error)))
+        emit(
+            _log,
+            logging.WARNING,
+            "txtai.indexing-retried",
+            "documents could not be indexed yet",
+            failures=self._failures,
+            retry_in=pause,
+            error=error,
+        )
         self.last_error = error
         self.retry_at = time.time() + pause
         self._wake_later(pause)
@@ -266,9 +276,12 @@ class Writer:
         try:
             store.bury(batch.upserts, reason)
         except Exception as fault:  # noqa: BLE001 - it stays queued and is met again
-            _log.warning("a document could not be put aside: %s", scrub(str(fault)))
+            emit(
+                _log, logging.WARNING, "txtai.document-not-put-aside", "a document could not be put aside", error=fault
+            )
             return
         self.outstanding.bury({(document.id, document.digest): reason for document in batch.upserts})
+        _told_aside(reason)
         self._buried_in_a_row += 1
         self._failures = 0
 
@@ -313,5 +326,15 @@ class Writer:
                 if store is not None:
                     store.close()
             except Exception as error:  # noqa: BLE001 - the queue still holds everything
-                _log.warning("an index was closed without a snapshot: %s", scrub(str(error)))
+                emit(
+                    _log,
+                    logging.WARNING,
+                    "txtai.snapshot-failed",
+                    "an index was closed without a snapshot",
+                    error=error,
+                )
                 self.last_error = error
+
+
+def _told_aside(reason: str) -> None:
+    emit(_log, logging.WARNING, "txtai.document-put-aside", "a document cannot be indexed: put aside", error=reason)

@@ -21,6 +21,7 @@ from alwrity_checks.auth.scenarios.seam import Moved, Seam, seam_of
 from alwrity_checks.auth.scenarios.stage import DEFAULT, ORIGIN, Cast, Stage
 from alwrity_checks.auth.scenarios.targets import Answer, Ruling
 from alwrity_checks.model import Evidence, Outcome, Target, TargetKind
+from alwrity_checks.picture_parts import told_lanes
 from alwrity_checks.redaction import scrub
 from alwrity_checks.sandbox.speech import say
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 __all__ = ["MODULE", "DrivenTarget", "meet", "play"]
 
 MODULE: Final = "middleware.auth_middleware"
+_FACE: Final = "alwrity_checks.auth.compat"
+"""Our own module that a checkout may have in the middleware's place: like the checkout's, it keeps what it has made."""
 _DISTRIBUTIONS: Final = ("PyJWT", "cryptography", "fastapi-clerk-auth", "fastapi", "loguru", "python-dotenv")
 _MOVED: Final = "look whether this is the revision you mean; a newer alwrity-doctor may know the new names"
 _CLERKS: Final = re.compile(r"(?:\w+_)*CLERK_\w+")
@@ -67,6 +70,7 @@ class DrivenTarget:
         self.lent.enter(stage)
         self.inside.lines.restart()
         self.inside.forget_checkout()
+        self.inside.forget(_FACE)
         os.environ.clear()
         os.environ.update({**self.settings, **stage.environment, "CLERK_AUTHORIZED_PARTIES": ORIGIN, **environment})
         self.seam = seam_of(importlib.import_module(MODULE))
@@ -180,7 +184,8 @@ def play(inside: Inside, numbers: Sequence[int]) -> None:
             seen = asyncio.run(_on_stage(inside, cast, played))
         except Exception as error:  # noqa: BLE001 - anybody's code
             seen = Seen(Outcome.UNKNOWN, f"the scenario raised {_described(error)}")
-        say(number=number, seen=inside.witnessed(seen.outcome, seen.message, seen.evidence))
+        seen_there = inside.witnessed(seen.outcome, seen.message, seen.evidence)
+        say(number=number, seen=seen_there, lanes=told_lanes(seen.lanes))
 
 
 async def _on_stage(inside: Inside, cast: Cast, act: Any) -> Any:  # noqa: ANN401 - what the act returns

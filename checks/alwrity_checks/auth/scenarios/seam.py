@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any, Final, TypeAlias
 
 from alwrity_checks.auth.errors import KeysUnavailable, TokenRejected
+from alwrity_checks.auth.scenarios.asgi import requested
 from alwrity_checks.auth.scenarios.targets import Answer, Ruling
 
 __all__ = ["DEPENDENCY", "VERIFY", "Moved", "Seam", "seam_of"]
@@ -107,41 +108,12 @@ def _by_request(dependency: Callable[..., Any]) -> Judge:
             # RFC 9110 §5.5 and §11.4: such a text is no credential in a header, or not the same one.
             return Answer(Ruling.REFUSED, "cannot be sent")
         try:
-            status, body = await _requested(app, token)
+            response = await requested(app, authorization=f"Bearer {token}")
         except Exception as error:  # noqa: BLE001 - anybody's code
             return _raised(error)
-        if status == _OK:
-            return Answer(Ruling.ACCEPTED, str(json.loads(body)["id"]))
-        return Answer(Ruling.UNDECIDED if status == _UNAVAILABLE else Ruling.REFUSED, str(status))
+        if response.status == _OK:
+            return Answer(Ruling.ACCEPTED, str(json.loads(response.body)["id"]))
+        undecided = response.status == _UNAVAILABLE
+        return Answer(Ruling.UNDECIDED if undecided else Ruling.REFUSED, str(response.status))
 
     return judge
-
-
-async def _requested(app: Any, token: str) -> tuple[int, bytes]:  # noqa: ANN401 - an ASGI application
-    """Return status and body of `GET /` with this bearer token, asked without a server in between (ASGI 3)."""
-    status, body = 0, b""
-
-    async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": b"", "more_body": False}
-
-    async def send(message: dict[str, Any]) -> None:
-        nonlocal status, body
-        status = message.get("status", status)
-        body += message.get("body", b"")
-
-    scope = {
-        "type": "http",
-        "asgi": {"version": "3.0"},
-        "http_version": "1.1",
-        "method": "GET",
-        "scheme": "http",
-        "path": "/",
-        "raw_path": b"/",
-        "root_path": "",
-        "query_string": b"",
-        "headers": [(b"host", b"127.0.0.1"), (b"authorization", f"Bearer {token}".encode("ascii"))],
-        "client": ("127.0.0.1", 1),
-        "server": ("127.0.0.1", 80),
-    }
-    await app(scope, receive, send)
-    return status, body

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 __all__ = ["FUNCTIONS", "MODULE", "PACKAGES", "DrivenTarget"]
 
+_FACE: Final = "alwrity_checks.hf.compat"
+"""Our own module that a checkout may have in the provider's place: like the checkout's, it keeps what it has made."""
 PACKAGES: Final = ("services", "services.llm_providers")
 """Imported without their `__init__`."""
 MODULE: Final = "services.llm_providers.huggingface_provider"
@@ -105,6 +107,11 @@ class DrivenTarget:
             if self._router is not None and (client := made()) is not None:
                 client.base_url = self._router.origin + (self._path or path)
 
+    def lead_to(self, router: LoopbackRouter, path: ApiPath = ApiPath.RIGHT) -> None:
+        """Lead every client, whenever it was made, to this router and path."""
+        self._router, self._path = router, path
+        self._turn()
+
     def load(self) -> ModuleType:
         """Import the module anew. Raises what its import raises."""
         self._forget()
@@ -116,7 +123,7 @@ class DrivenTarget:
         """Forget all modules of the checkout, whatever they are called."""
         top = {path.stem for path in self.inside.backend.iterdir() if path.suffix == ".py" or path.is_dir()}
         mine = {name for name in sys.modules if name.partition(".")[0] in top and self._is_of_checkout(name)}
-        self.inside.forget("services", *mine)
+        self.inside.forget("services", _FACE, *mine)
 
     def _is_of_checkout(self, name: str) -> bool:
         file = getattr(sys.modules[name], "__file__", None)
@@ -129,8 +136,7 @@ class DrivenTarget:
         function = Function.TEXT if schema is None else Function.STRUCTURED
         module = sys.modules.get(MODULE) or self.load()
         call = _call_of(module, function, model, schema)
-        self._router, self._path = router, path
-        self._turn()
+        self.lead_to(router, path)
         self.waits.restart()
         return await tell(_answered(call, self.patience), lambda: self.waits.seconds, self.base_urls)
 
