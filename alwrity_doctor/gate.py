@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from alwrity_checks.model import Check, Context, Observer
+    from alwrity_doctor.baseline import Acceptance
 
 __all__ = ["run_checks"]
 
@@ -34,6 +35,7 @@ async def run_checks(  # noqa: PLR0913 - what to run, what to hold against it, a
     *,
     observers: Sequence[Observer] = (),
     suppressions: Sequence[Suppression] = (),
+    baseline: Acceptance | None = None,
     fail_on: Severity = Severity.ERROR,
     command: str = "gate",
 ) -> Report:
@@ -44,7 +46,7 @@ async def run_checks(  # noqa: PLR0913 - what to run, what to hold against it, a
     when it is cancelled.
     """
     order = ordered(checks, checks)
-    run = _Run(context, suppressions, Broadcast(observers))
+    run = _Run(context, suppressions, baseline, Broadcast(observers))
     started, clock = datetime.now(UTC), time.monotonic()
     tasks: dict[str, asyncio.Task[CheckResult]] = {}
     for check in order:
@@ -79,9 +81,16 @@ def _result_so_far(check: Check, task: asyncio.Task[CheckResult]) -> CheckResult
 class _Run:
     """What the checks of one run share."""
 
-    def __init__(self, context: Context, suppressions: Iterable[Suppression], observer: Observer) -> None:
+    def __init__(
+        self,
+        context: Context,
+        suppressions: Iterable[Suppression],
+        baseline: Acceptance | None,
+        observer: Observer,
+    ) -> None:
         self._context = context
         self._suppressions = tuple(suppressions)
+        self._baseline = baseline
         self._observer = observer
 
     async def settle(self, check: Check, needed: Mapping[str, asyncio.Task[CheckResult]]) -> CheckResult:
@@ -95,6 +104,8 @@ class _Run:
             result = await carry_out(check, self._context)
             result = replace(result, duration=timedelta(seconds=time.monotonic() - clock))
             result = apply(self._suppressions, result, self._context.now)
+            if self._baseline is not None:
+                result = self._baseline.apply(result, self._context.now)
         self._observer.notify(Event("finished", check.name, result.reason, result))
         return result
 

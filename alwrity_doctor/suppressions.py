@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from alwrity_checks.errors import ConfigurationError
 from alwrity_checks.model import CheckResult, Evidence, Finding, SuppressedFinding, Verdict
+from alwrity_doctor.entries import Form, entries
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -28,7 +29,6 @@ __all__ = ["FILE_NAME", "Suppression", "apply", "configured", "load", "unmatched
 FILE_NAME: Final = "alwrity-doctor.toml"
 _REQUIRED: Final = {"rule": str, "reason": str, "expires": date}
 _OPTIONAL: Final = {"location": str}
-_WORDS: Final = {str: "a non-empty string", date: "a date such as 2026-12-31"}
 _JUDGED: Final = frozenset({Verdict.PASS, Verdict.WARN, Verdict.FAIL})
 
 
@@ -79,33 +79,11 @@ def load(path: Path, known: Collection[str]) -> tuple[Suppression, ...]:
     Raises ConfigurationError for a file that cannot be read or is not TOML, and for an entry that lacks a reason or a
     date, has a key we do not know, or names a rule that does not exist.
     """
-    import tomllib
-
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigurationError(f"{path} cannot be read: {error.strerror}", "name a file with --config") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path} is not TOML: {error}", "correct the file") from error
-    if unknown := sorted(document.keys() - {"suppress"}):
-        raise ConfigurationError(f"{path}: unknown key {unknown[0]}", "the file holds [[suppress]] entries only")
-    entries = document.get("suppress", [])
-    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise ConfigurationError(f"{path}: suppress is not a list of tables", "begin each entry with [[suppress]]")
-    return tuple(_entry(entry, f"{path}, entry {number}", known) for number, entry in enumerate(entries, start=1))
+    form = Form("suppress", _REQUIRED, _OPTIONAL, remedy="name a file with --config")
+    return tuple(_entry(entry, where, known) for where, entry in entries(path, form))
 
 
 def _entry(entry: Mapping[str, Any], where: str, known: Collection[str]) -> Suppression:
-    kinds = _REQUIRED | _OPTIONAL
-    if unknown := sorted(entry.keys() - kinds.keys()):
-        raise ConfigurationError(f"{where}: unknown key {unknown[0]}", f"the keys are: {', '.join(kinds)}")
-    for key, kind in kinds.items():
-        if key not in entry and key in _OPTIONAL:
-            continue
-        # `type(...)`: a datetime is a date to isinstance, and would lapse at an hour instead of with its day.
-        if type(entry.get(key)) is not kind or not entry[key]:
-            state = "is not" if key in entry else "is missing; it is"
-            raise ConfigurationError(f"{where}: {key} {state} {_WORDS[kind]}", f"give {key} in the entry")
     if entry["rule"] not in known:
         raise ConfigurationError(f"{where}: there is no rule {entry['rule']}", "alwrity-doctor explain lists the rules")
     return Suppression(**entry)
