@@ -10,8 +10,6 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Final, TextIO, cast
 
-import typer
-
 from alwrity_checks.errors import DoctorError
 from alwrity_doctor import __version__
 from alwrity_doctor.cli import command_line
@@ -19,12 +17,11 @@ from alwrity_doctor.cli import command_line
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import typer
+
 __all__ = ["execute", "say"]
 
 DEBUG: Final = "ALWRITY_DOCTOR_DEBUG"
-
-# The base of typer's usage errors. It has carried it under three names since 0.24 and exports only this descendant.
-_USAGE_PROBLEM: Final = typer.BadParameter.mro()[2]
 
 
 def execute(arguments: Sequence[str]) -> int:
@@ -56,6 +53,12 @@ def _execute(arguments: Sequence[str]) -> int:
 
 
 def _invoke(arguments: Sequence[str]) -> object:
+    if not arguments:
+        from alwrity_doctor.cli.standing import show
+
+        return show()
+    import typer
+
     # Not `main()`, which ends with 1 when the reader of our output has gone: that says "finding".
     command = command_line()
     try:
@@ -77,7 +80,10 @@ def _tell(error: BaseException) -> int:
         if error.remedy:
             say(visible(scrub(f"Remedy: {error.remedy}")))
         return ExitCode.USAGE
-    if isinstance(error, _USAGE_PROBLEM):
+    import typer
+
+    # The base of typer's usage errors. It has carried it under three names since 0.24 and exports only this descendant.
+    if isinstance(error, typer.BadParameter.mro()[2]):
         # It quotes arguments, and a misplaced one may well be a token.
         message = io.StringIO()
         cast("typer.BadParameter", error).show(message)
@@ -96,6 +102,8 @@ def _tell(error: BaseException) -> int:
 
 def say(line: str) -> None:
     """Write `line` to stderr, where the talk goes; a reader who has gone is no reason to fail."""
+    import typer
+
     with contextlib.suppress(OSError):
         typer.echo(line, err=True)
 

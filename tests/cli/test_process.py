@@ -48,9 +48,9 @@ def faulty(tmp_path: Path, body: str, **variables: str) -> subprocess.CompletedP
     )
 
 
-def test_without_arguments_the_help_is_shown_and_nothing_is_healthy(tmp_path: Path) -> None:
-    """An empty command line in a script ends with 2, since nothing was checked."""
-    done = run(cwd=tmp_path)
+def test_an_option_without_a_command_shows_the_help_and_nothing_is_healthy(tmp_path: Path) -> None:
+    """A script that asks for nothing ends with 2, since nothing was checked; without any argument see `standing`."""
+    done = run("--", cwd=tmp_path)
     assert done.returncode == 2
     assert "Usage: alwrity-doctor" in done.stdout + done.stderr
 
