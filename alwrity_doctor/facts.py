@@ -21,6 +21,7 @@ __all__ = ["EXTRAS", "Missing", "environment", "first_missing", "prerequisites"]
 
 EXTRAS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
+        "adopt": ("libcst",),
         "fastapi": ("fastapi",),
         "health": ("fastapi", "prometheus_client"),
         "hf": ("jsonschema", "openai"),

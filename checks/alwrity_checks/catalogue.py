@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["EXPERIMENTS", "ROOMS", "reasons", "rules"]
 
-ROOMS: Final = ("auth", "hf", "txtai", "models", "startup", "logs", "backend")
+ROOMS: Final = ("auth", "hf", "txtai", "models", "startup", "logs", "backend", "adoption")
 """The packages below `alwrity_checks` that hold a `rules` module with `RULES` and `BY_REASON`."""
 
 EXPERIMENTS: Final[Mapping[int, str]] = MappingProxyType(

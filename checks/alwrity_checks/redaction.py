@@ -37,7 +37,7 @@ _SHAPES: Final = re.compile(
 _BEARER: Final = re.compile(
     r"""
     (?<![A-Za-z]) ((?i:bearer|basic)) ((?:\s|%20|\+|:)+)
-    (?![a-z.,;:!?]+\b(?!\S)) ([^\s"',;…]{6,}) (?![^\s"',;]*…)     # an ordinary word is no credential
+    (?![a-z.,;:!?]*[a-z][.,;:!?)\]}]*(?!\S)) ([^\s"',;…]{6,}) (?![^\s"',;]*…)     # an ordinary word is no credential
     """,
     re.VERBOSE,
 )

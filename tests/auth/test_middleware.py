@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from alwrity_checks.auth.middleware import switch_findings
+from alwrity_checks.auth.middleware import switch_findings, verifies_by_component
 from alwrity_checks.auth.reasons import Reason
 from alwrity_checks.settings import Settings
 
@@ -113,3 +113,39 @@ def test_the_process_environment_wins(tmp_path: Path) -> None:
         Settings.load(environment={"ENVIRONMENT": "production", "DISABLE_AUTH": "false"}, env_files=[env])
     )
     assert tuple(closed) == ()
+
+
+FACE = "from alwrity_checks.auth.compat import clerk_auth, get_current_user\n"
+
+
+@pytest.mark.parametrize("below", ["", "backend"])
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [(FACE, True), ("import alwrity_checks.auth\n", False), ("def get_current_user(): ...\n", False), ("<<<<", False)],
+    ids=["face", "only imported", "its own", "unreadable"],
+)
+def test_whose_middleware_it_is_stands_in_its_source(
+    tmp_path: Path, below: str, source: str, *, expected: bool
+) -> None:
+    """The root of a checkout and its backend are told alike; only the component's own dependency counts."""
+    middleware = tmp_path / below / "middleware"
+    middleware.mkdir(parents=True)
+    (middleware / "auth_middleware.py").write_text(source, "utf-8")
+    assert verifies_by_component(str(tmp_path)) is expected
+
+
+def test_without_a_checkout_it_is_the_backends_own(tmp_path: Path) -> None:
+    """Nothing there: the stricter reading."""
+    assert not verifies_by_component(str(tmp_path))
+
+
+def test_the_component_knows_no_fallback_that_could_be_open() -> None:
+    """Neither a missing environment nor the switch opens anything; DISABLE_AUTH does, but never in production."""
+
+    def codes(**variables: str) -> list[str]:
+        return [one.rule.code for one in switch_findings(Settings.load(environment=variables), by_component=True)]
+
+    assert codes() == []
+    assert codes(ALLOW_UNVERIFIED_JWT_DEV="true") == []
+    assert codes(DISABLE_AUTH="true") == ["AUTH002"]
+    assert codes(DISABLE_AUTH="true", ENVIRONMENT="production") == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,19 @@ def test_interpreter_that_is_none_is_refused(given: str, checkout: Checkout) -> 
     """Before anything is run."""
     with pytest.raises(ConfigurationError, match="is no interpreter"):
         surroundings(checkout, Path(given))
+
+
+@pytest.mark.parametrize("cured", [True, False])
+def test_what_the_component_needs_is_asked_for_where_it_is_used(checkout: Checkout, *, cured: bool) -> None:
+    """A backend's environment that is yet to be brought up to date is not blamed on the cure."""
+    driver = replace(DRIVER, component=("no_such_module",))
+    if cured:
+        module = checkout.module("middleware.auth_middleware")
+        module.write_text("from alwrity_checks.auth.compat import security\n", encoding="utf-8")
+    target = checkout_target(checkout, Surroundings(Path(sys.executable)), driver)
+    assert (target.obstacle is not None) == cured
+    if target.obstacle is not None:
+        assert "has no no_such_module" in target.obstacle.diagnosis
 
 
 @pytest.mark.skipif(os.name != "posix", reason="stands in for an interpreter by a program of the system")

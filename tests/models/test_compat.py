@@ -56,11 +56,69 @@ def test_every_wrapper_shares_one_model(registry: ModelRegistry, tiny: Path) -> 
     """Two tasks, two names in the code: one model, because the setting decides; called, generated and awaited."""
     one = LocalLLMWrapper("Qwen/Qwen2.5-1.5B-Instruct", task="text-generation", registry=registry)
     two = LocalLLMWrapper(None, task="language-generation", registry=registry)
-    text = one("Name a title.", maxlength=8, temperature=0.0, stop=["\n"])
+    text = one("Name a title.", maxlength=8, temperature=0.0)
     assert isinstance(text, str)
     assert text == two.generate("Name a title.", max_tokens=8)
     assert text == asyncio.run(two.agenerate([{"role": "user", "content": "Name a title."}], max_new_tokens=8))
     assert [step.model for step in registry.status().steps] == [str(tiny)]
+
+
+def test_a_txtai_agent_gets_an_llm_that_loads_nothing(registry: ModelRegistry) -> None:
+    """Where txtai is there, `.llm` is of its class LLM, which its Agent takes as it is; it answers when asked."""
+    from txtai.pipeline import LLM  # type: ignore[import-untyped]
+
+    llm = LocalLLMWrapper("Qwen/Qwen2.5-1.5B-Instruct", registry=registry).llm
+    assert isinstance(llm, LLM)
+    assert (llm.isvision(), llm.ischat(), llm.generator.path) == (False, True, "Qwen/Qwen2.5-1.5B-Instruct")
+    assert not registry.status().steps
+    one = llm("Name a title.", maxlength=8)
+    assert llm([{"role": "user", "content": "Name a title."}], maxlength=8) == one
+    assert llm(["Name a title.", [{"role": "user", "content": "Name a title."}]], maxlength=8) == [one, one]
+    assert list(llm("Name a title.", maxlength=8, stream=True)) == [one]
+
+
+def test_an_answer_takes_no_more_than_there_is_room_for(registry: ModelRegistry) -> None:
+    """An Agent of txtai asks for 8192 tokens, prompt included, whatever the context: that is an upper bound."""
+    wrapper = LocalLLMWrapper(registry=registry)
+    model = registry.load_sync()
+    prompt = "a " * (model.context // 2 - 60)
+    assert isinstance(wrapper(prompt, maxlength=8192), str)
+
+
+def test_an_answer_ends_with_a_stop(registry: ModelRegistry) -> None:
+    """When one of the texts has come the model writes no further."""
+    wrapper = LocalLLMWrapper(registry=registry)
+    whole = wrapper("Name a title.", maxlength=8)
+    first = whole[0]
+    assert len(whole) > 1
+    assert wrapper("Name a title.", maxlength=8, stop=[first]) == wrapper("Name a title.", maxlength=8, stop=first)
+    assert len(wrapper("Name a title.", maxlength=8, stop=["", first])) < len(whole)
+    assert wrapper("Name a title.", maxlength=8, stop=["never"]) == whole
+
+
+def test_the_lifecycle_of_an_agent(registry: ModelRegistry) -> None:
+    """Loaded ahead, once; a shutdown takes the model from nobody."""
+    wrapper = LocalLLMWrapper(registry=registry)
+
+    async def work() -> None:
+        assert await wrapper.initialize() is True
+        assert await wrapper.ensure_initialized_async() is True
+        assert len(registry.status().steps) == 1
+        await wrapper.shutdown()
+
+    asyncio.run(work())
+    assert isinstance(wrapper("x", max_new_tokens=1), str)
+
+
+def test_no_model_is_no_lifecycle(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Where no model can be had `initialize` says so, and the log why."""
+    environment = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}
+    with (
+        ModelRegistry.from_environment(environment) as one,
+        caplog.at_level(logging.ERROR, logger="alwrity_checks.models"),
+    ):
+        assert asyncio.run(LocalLLMWrapper("acme/other", registry=one).initialize()) is False
+    assert "Async init failed for acme/other" in caplog.text
 
 
 def test_generating_on_an_event_loop_is_pointed_out(registry: ModelRegistry, caplog: pytest.LogCaptureFixture) -> None:

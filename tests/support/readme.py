@@ -189,7 +189,7 @@ def _run(command: str, folder: Path, settings: Mapping[str, str]) -> str:
         encoding="utf-8",
         timeout=300,
     )
-    return done.stdout.strip("\n")
+    return done.stdout.strip("\n").replace(str(folder), "/srv")
 
 
 def masked(text: str) -> str:

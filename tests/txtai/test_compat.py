@@ -68,7 +68,7 @@ def test_today_then_yesterday(real: SemanticIndexes) -> None:
         assert TxtaiIntelligenceService("user_1").is_initialized()
         best = (await service.search("kitten", limit=1))[0]
         assert (best["id"], best["text"]) == ("cat", ITEMS[0][1])
-        assert best["metadata"] == {"type": "animal", "tags_": ["pet"], "id_": 7}
+        assert best["metadata"] == best["object"] == {"type": "animal", "tags": ["pet"], "id": 7}
         assert 0 < best["score"] <= 1
         assert (await service.search("monetary policy"))[0]["id"] == "rate"
         stats = service.get_index_stats()
@@ -127,7 +127,7 @@ def test_clusters_number_documents(real: SemanticIndexes) -> None:
 
 
 def test_what_the_agents_reach_for(real: SemanticIndexes) -> None:
-    """`_ensure_initialized_async`, `_initialized` and `embeddings` are there; a statement in SQL is only a text."""
+    """`_ensure_initialized_async`, `_initialized` and `embeddings` are there; the statement that lists, lists all."""
 
     async def scenario() -> TxtaiIntelligenceService:
         service = TxtaiIntelligenceService("user_5")
@@ -141,7 +141,42 @@ def test_what_the_agents_reach_for(real: SemanticIndexes) -> None:
     assert embeddings is not None
     assert embeddings.count() == 3
     assert embeddings.search("kitten", limit=1)[0]["id"] == "cat"
-    assert all(row["text"] for row in embeddings.search("select id, text from txtai limit 3"))
+    listed = embeddings.search("select id, text, object from txtai limit 3", limit=3)
+    assert {row["id"]: row["object"].get("type") for row in listed} == {"cat": "animal", "rate": "money", "seo": None}
+    assert len(embeddings.search("SELECT id, text, tags FROM txtai LIMIT 2")) == 2
+    assert all("score" in row for row in embeddings.search("select id, text from txtai where similar('cat')"))
+    assert real.fail_fast
+
+
+def test_what_the_task_memory_writes_through(real: SemanticIndexes) -> None:
+    """`embeddings.upsert` and `save`, with a mapping whose `tags` are txtai's, keep the document and its fields."""
+    service = TxtaiIntelligenceService("user_10")
+    service._ensure_initialized()
+    real.of("user_10").ready_sync(PATIENCE)
+    assert service.embeddings is not None
+    assert service.index_path
+    document = {
+        "id": "t1",
+        "text": "Write a post about cats. Soon.",
+        "tags": "task_memory rejected",
+        "status": "rejected",
+    }
+    service.embeddings.upsert([document])
+    service.embeddings.save(service.index_path)
+    real.of("user_10").delete_sync(["nothing"], critical=True)
+    (found,) = asyncio.run(service.search("cats", limit=1))
+    assert found["object"] == {"tags": "task_memory rejected", "status": "rejected"}
+    assert (found["id"], found["text"]) == ("t1", document["text"])
+    assert service.embeddings.count() == 1
+
+
+def test_a_field_comes_back_under_its_name(real: SemanticIndexes) -> None:
+    """Names that mean something to txtai, with underscores behind them and without, are told apart."""
+    metadata: dict[str, object] = {"id": 1, "id_": 2, "id__": 3, "text": "a", "score_": 4, "plain_": 5}
+    service = TxtaiIntelligenceService("user_11")
+    asyncio.run(service.index_content([("one", "A cat", metadata)]))
+    (found,) = asyncio.run(service.search("cat"))
+    assert found["metadata"] == metadata
     assert real.fail_fast
 
 

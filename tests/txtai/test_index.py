@@ -50,6 +50,20 @@ def test_accepted_is_searchable(tmp_path: Path) -> None:
         assert index.status().store.documents == 0
 
 
+def test_every_document_can_be_listed(tmp_path: Path) -> None:
+    """Browsing gives all documents, or as many as asked for, each once; on an empty index none."""
+    with running(tmp_path) as indexes:
+        index = indexes.of("alice")
+        assert index.browse_sync(limit=5) == []
+        index.add_sync([(f"{number}", f"text {number}", {"n": number}) for number in range(40)], critical=True)
+        listed = index.browse_sync(limit=40)
+        assert {hit.id: (hit.text, hit.fields["n"]) for hit in listed} == {f"{n}": (f"text {n}", n) for n in range(40)}
+        assert len({hit.id for hit in index.browse_sync(limit=7)}) == 7
+        assert len(index.browse_sync(limit=1000)) == 40
+        with pytest.raises(ConfigurationError, match="no positive whole number"):
+            index.browse_sync(limit=0)
+
+
 def test_the_first_call_of_a_fresh_user_loses_nothing(tmp_path: Path) -> None:
     """The catalogue's race: an operation while everything is still being loaded. 40 users, 20 documents each."""
     loader = Loader()

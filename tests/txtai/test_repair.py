@@ -64,6 +64,13 @@ def test_rows_that_cannot_be_documents_are_told(tmp_path: Path) -> None:
     assert "row 1" in recovered.unusable[0]
 
 
+def test_what_alwrity_stores_for_no_fields_is_none(tmp_path: Path) -> None:
+    """It writes `{}` as tags where it was given no metadata; a mapping's own tags are a field beside its others."""
+    items = [("a", "alpha", "{}"), {"id": "b", "text": "beta", "tags": "task_memory rejected", "status": "rejected"}]
+    found = {one.id: one.fields for one in recover(saved_by_txtai(tmp_path / "old", items)).documents}
+    assert found == {"a": {}, "b": {"status": "rejected", "tags_": "task_memory rejected"}}
+
+
 def test_vectors_are_not_needed(tmp_path: Path) -> None:
     """An index whose vectors and configuration are gone has all its documents."""
     source = saved_by_txtai(tmp_path / "old", [("a", "alpha"), ("b", "beta")])

@@ -59,9 +59,9 @@ async def _jwt_key(context: Context) -> Sequence[Finding]:
 
 
 async def _switches(context: Context) -> Sequence[Finding]:
-    from alwrity_checks.auth.middleware import switch_findings
+    from alwrity_checks.auth.middleware import switch_findings, verifies_by_component
 
-    return tuple(switch_findings(context.settings))
+    return tuple(switch_findings(context.settings, by_component=verifies_by_component(context.backend)))
 
 
 async def _libraries(_context: Context) -> Sequence[Finding]:

@@ -54,11 +54,13 @@ class Affected:
 def affected(installed: Callable[[str], str] = version) -> Iterator[Affected]:
     """Yield what is installed beside this program and covered by an advisory."""
     from packaging.specifiers import SpecifierSet
+    from packaging.version import InvalidVersion, Version
 
     for advisory in ADVISORIES:
         try:
             release = installed(advisory.package)
-        except PackageNotFoundError:
+            Version(release)
+        except (PackageNotFoundError, InvalidVersion):
             continue
         if SpecifierSet(advisory.range, prereleases=True).contains(release):
             yield Affected(advisory, release)

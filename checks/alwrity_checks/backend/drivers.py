@@ -25,6 +25,7 @@ _AUTH: Final = Driver(
     modules=((True, "middleware.auth_middleware"),),
     needed=("jwt", "cryptography", "fastapi"),
     names=("verify_token", "get_current_user"),
+    component=("httpx", "dotenv"),
 )
 _HF: Final = Driver(
     "alwrity_checks.hf.driver",
@@ -42,12 +43,14 @@ _MODELS: Final = Driver(
     ),
     needed=("txtai",),
     names=("LocalLLMWrapper",),
+    component=("httpx", "jsonschema", "llguidance", "psutil", "torch", "transformers"),
 )
 _STARTUP: Final = Driver(
     "alwrity_checks.startup.driver",
     modules=((True, "start_alwrity_backend"),),
     needed=("huggingface_hub",),
     names=("bootstrap_local_llm_models",),
+    component=("httpx", "psutil"),
 )
 _UNSAID: Final = Surroundings()
 

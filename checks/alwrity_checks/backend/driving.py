@@ -88,6 +88,8 @@ class Driver:
     """What the driver is told: JSON, nothing secret."""
     names: Sequence[str] = ()
     """What the driver looks for in the module under test: where a later revision has it is then said."""
+    component: Sequence[str] = ()
+    """What the interpreter must have besides where that module imports our component."""
 
 
 def checkout_target(checkout: Checkout, around: Surroundings, driver: Driver) -> CheckoutTarget:
@@ -100,7 +102,8 @@ def checkout_target(checkout: Checkout, around: Surroundings, driver: Driver) ->
     module = driver.modules[0][1]
     elsewhere = _elsewhere(checkout, module, driver.names)
     try:
-        choice = chosen_interpreter(checkout, around, driver.needed, driver.modules)
+        needed = (*driver.needed, *(driver.component if _is_cured(checkout, module) else ()))
+        choice = chosen_interpreter(checkout, around, needed, driver.modules)
     except CannotCheck as error:
         if elsewhere:
             error = CannotCheck(f"{error.diagnosis}; {elsewhere}", error.remedy, error.findings)
@@ -108,6 +111,14 @@ def checkout_target(checkout: Checkout, around: Surroundings, driver: Driver) ->
     plan = {**driver.plan, "own": choice.own}
     sandbox = Sandbox(checkout.backend, driver.name, choice.path, plan, around.handed)
     return CheckoutTarget(sandbox, module, choice.note, elsewhere=elsewhere)
+
+
+def _is_cured(checkout: Checkout, module: str) -> bool:
+    """Say whether a module imports our components; what they need is not in every environment of a backend yet."""
+    try:
+        return b"alwrity_checks" in checkout.module(module).read_bytes()
+    except OSError:
+        return False
 
 
 def _elsewhere(checkout: Checkout, module: str, names: Sequence[str]) -> str:

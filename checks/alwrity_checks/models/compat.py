@@ -11,22 +11,31 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
+from alwrity_checks.errors import DoctorError
 from alwrity_checks.models.registry import ModelRegistry
 from alwrity_checks.models.roles import AGENT
+from alwrity_checks.redaction import scrub
 
 if TYPE_CHECKING:
     from alwrity_checks.models.generation import LocalModel
     from alwrity_checks.models.roles import Role
+    from alwrity_checks.models.tokenizing import Prompt
 
 __all__ = ["LocalLLMWrapper", "SharedLLMWrapper", "bootstrap_local_llm_models", "shared_registry"]
 
 _log: Final = logging.getLogger("alwrity_checks.models")
-_LIMITS: Final = ("max_new_tokens", "max_tokens", "maxlength")
+_LIMITS: Final = ("max_new_tokens", "max_tokens")
 """The names under which callers limit an answer."""
+_LENGTH: Final = "maxlength"
+"""txtai's name for the most that prompt and answer may have together; its Agent asks for 8192, whatever the context."""
+_KNOWN: Final = frozenset({*_LIMITS, _LENGTH, "temperature", "stop"})
 
 
 class _Shared:
@@ -81,25 +90,57 @@ class LocalLLMWrapper:
         self._registry = registry
 
     @property
-    def llm(self) -> LocalLLMWrapper:
-        """This object: who follows `.llm` to the model finds something to call, and loads nothing."""
-        return self
+    def llm(self) -> Any:  # noqa: ANN401 - a class of txtai's, where there is one
+        """What a txtai Agent takes for its model: it can be called, and loads nothing before it is.
 
-    def generate(self, prompt: str | Sequence[Mapping[str, str]], **options: Any) -> str:  # noqa: ANN401 - as txtai's
-        """Return the model's answer. Blocks; the first call loads the model. Raises ModelError."""
+        An Agent takes an object of txtai's own class LLM and makes a model of anything else (txtai 9.14,
+        agent/model.py:31). Where nobody has imported txtai it is this object.
+        """
+        base = getattr(sys.modules.get("txtai.pipeline"), "LLM", None)
+        return _txtai_face(base)(self) if isinstance(base, type) else self
+
+    def generate(self, prompt: Prompt, **options: Any) -> str:  # noqa: ANN401 - as txtai's
+        """Return the model's answer. Blocks; the first call loads the model. Raises ModelError.
+
+        `maxlength` is an upper bound: of what does not fit into the context behind the prompt nothing is asked for.
+        With `stop`, texts, it ends when one of them has come.
+        """
         if _on_event_loop():
             _log.warning("LocalLLMWrapper.generate blocks the event loop: await LocalLLMWrapper.agenerate instead")
         registry = self._registry or shared_registry()
         model: LocalModel = registry.load_sync(self._role(registry))
-        return model.generate_sync(prompt, **_options(options)).text
+        settings = _settings(model, prompt, options)
+        if stops := options.get("stop"):
+            watch = _Stop([stops] if isinstance(stops, str) else list(stops))
+            settings |= {"stop": watch.come, "on_text": watch}
+        return model.generate_sync(prompt, **settings).text
 
     __call__ = generate
 
-    async def agenerate(self, prompt: str | Sequence[Mapping[str, str]], **options: Any) -> str:  # noqa: ANN401 - as above
-        """Return the model's answer; the event loop goes on meanwhile."""
+    async def agenerate(self, prompt: Prompt, **options: Any) -> str:  # noqa: ANN401 - as above
+        """Return the model's answer; the event loop goes on meanwhile. `stop` means nothing here."""
         registry = self._registry or shared_registry()
         model: LocalModel = await registry.load(self._role(registry))
-        return await model.generate(prompt, **_options(options))
+        return await model.generate(prompt, **await asyncio.to_thread(_settings, model, prompt, options))
+
+    async def initialize(self) -> bool:
+        """Load the model while the event loop goes on; False, and a line in the log, where none can be had.
+
+        ALwrity's agents call it in their `initialize_async` (ce9bf293, services/intelligence/sif_agents.py:222).
+        """
+        registry = self._registry or shared_registry()
+        try:
+            await registry.load(self._role(registry))
+        except DoctorError as error:
+            # ALwrity's own words, by which its logs are searched.
+            _log.error("[LocalLLMWrapper] Async init failed for %s: %s", self.model_path, scrub(str(error)))
+            return False
+        return True
+
+    ensure_initialized_async = initialize
+
+    async def shutdown(self) -> None:
+        """Do nothing: others may use the model, and one that nobody uses is unloaded by the registry."""
 
     def _role(self, registry: ModelRegistry) -> Role:
         overridden = any(setting.name == "SIF_AGENT_MODEL" for setting in registry.role(AGENT).settings)
@@ -139,18 +180,63 @@ def _llm_text_gen() -> Callable[..., str]:
     return generate
 
 
-def _options(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what our generation understands of txtai's options."""
-    options: dict[str, Any] = {}
+def _settings(model: LocalModel, prompt: Prompt, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what our generation understands of txtai's options; blocks while the model answers somebody else."""
+    settings: dict[str, Any] = {}
     limit = next((given[name] for name in _LIMITS if given.get(name)), None)
     if limit is not None:
-        options["max_new_tokens"] = int(limit)
+        settings["max_new_tokens"] = int(limit)
+    elif given.get(_LENGTH):
+        settings["max_new_tokens"] = max(1, min(int(given[_LENGTH]), model.context - model.count_tokens(prompt)))
     if given.get("temperature") is not None:
-        options["temperature"] = float(given["temperature"])
-    ignored = sorted(set(given) - {*_LIMITS, "temperature"})
+        settings["temperature"] = float(given["temperature"])
+    ignored = sorted(set(given) - _KNOWN)
     if ignored:
         _log.debug("options of LocalLLMWrapper that mean nothing here: %s", ", ".join(ignored))
-    return options
+    return settings
+
+
+class _Stop:
+    """Hears an answer as it comes, and says when one of some texts has come."""
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        self._texts = [one for one in texts if one]
+        self._longest = max(map(len, self._texts), default=0)
+        self._heard = ""
+        self.come = threading.Event()
+
+    def __call__(self, piece: str) -> None:
+        self._heard = self._heard[-self._longest :] + piece
+        if any(text in self._heard for text in self._texts):
+            self.come.set()
+
+
+@lru_cache(maxsize=1)
+def _txtai_face(base: type[Any]) -> Callable[[LocalLLMWrapper], Any]:
+    class LocalLLM(base):  # type: ignore[misc]  # txtai is untyped
+        """A txtai LLM whose model is the registry's."""
+
+        def __init__(self, wrapper: LocalLLMWrapper) -> None:
+            # Not txtai's own: that loads.
+            self._wrapper = wrapper
+            self.generator = SimpleNamespace(path=wrapper.model_path or "local")
+
+        def __call__(self, text: Any, maxlength: int = 512, stream: bool = False, **options: Any) -> Any:  # noqa: ANN401, FBT001, FBT002 - txtai's signature
+            """Answer a text or a conversation; a list of either is answered one by one."""
+            if isinstance(text, list) and not all(isinstance(one, Mapping) for one in text):
+                return [self(one, maxlength, **options) for one in text]
+            answer = self._wrapper.generate(text, maxlength=maxlength, **options)
+            return iter([answer]) if stream else answer
+
+        def ischat(self) -> bool:
+            """Say that it takes conversations."""
+            return True
+
+        def isvision(self) -> bool:
+            """Say that it takes no pictures."""
+            return False
+
+    return LocalLLM
 
 
 def _on_event_loop() -> bool:

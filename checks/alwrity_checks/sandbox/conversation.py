@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -122,7 +123,7 @@ async def _last_words(errors: asyncio.Task[bytes]) -> str:
 def end_group(child: asyncio.subprocess.Process | subprocess.Popen[bytes]) -> None:
     """Kill a child that leads a group with all of its own children, among which one may hang for ever."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        if hasattr(os, "killpg"):
+        if sys.platform != "win32":
             os.killpg(child.pid, signal.SIGKILL)
         else:
             child.kill()

@@ -89,8 +89,10 @@ class Inside:
     def forget(*names: str) -> None:
         """Let modules, with all below them, be imported afresh: as in a backend that was started again."""
         importlib.invalidate_caches()
-        for module in [one for one in sys.modules if any(one == name or one.startswith(f"{name}.") for name in names)]:
-            del sys.modules[module]
+        # Threads of the checkout's may import meanwhile.
+        known = tuple(sys.modules)
+        for module in [one for one in known if any(one == name or one.startswith(f"{name}.") for name in names)]:
+            sys.modules.pop(module, None)
 
     def forget_checkout(self) -> None:
         """Forget every module that was imported from the checkout, as `forget` does."""

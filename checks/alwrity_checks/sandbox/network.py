@@ -34,7 +34,7 @@ def isolate_network() -> bool:
     """
     if os.environ.get(_ISOLATED):
         return True
-    if sys.platform != "linux" or not _rehearsed() or not _unshared():
+    if not _rehearsed() or not _unshared():
         return False
     os.environ[_ISOLATED] = "1"
     return True
@@ -42,6 +42,8 @@ def isolate_network() -> bool:
 
 def _rehearsed() -> bool:
     """Try it in a child: where a namespace is granted by halves, a process is not the same afterwards."""
+    if sys.platform != "linux":
+        return False
     import tempfile
 
     child = os.fork()
@@ -58,6 +60,8 @@ def _rehearsed() -> bool:
 
 
 def _unshared() -> bool:
+    if sys.platform != "linux":
+        return False
     import ctypes
 
     unshare: Callable[[int], int] = ctypes.CDLL(None, use_errno=True).unshare
@@ -80,6 +84,8 @@ def _unshared() -> bool:
 
 def _loopback_is_up() -> bool:
     """Switch on the loopback device, which is off in a new namespace."""
+    if sys.platform != "linux":
+        return False
     import fcntl
 
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:

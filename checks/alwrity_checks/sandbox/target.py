@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from alwrity_checks.errors import CannotCheck
 from alwrity_checks.model import Event, Evidence, Observation, Target, TargetKind
@@ -62,17 +62,19 @@ class CheckoutTarget:
         return str(self.target)
 
 
-async def put_through(
+async def put_through(  # noqa: PLR0913 - what is played, on what, and who hears of it
     target: CheckoutTarget,
     scenarios: Sequence[tuple[Rule, str]],
     observer: Observer,
     *,
     name: str,
     numbers: Sequence[int] | None = None,
+    heard: Callable[[Observation, Mapping[str, Any]], None] | None = None,
 ) -> tuple[Observation, ...]:
     """Have the target's driver play scenarios, known by their place in `scenarios` (rule and title).
 
-    Only those of `numbers`, where that is given. `name` is the experiment's, for the events. A scenario in which the
+    Only those of `numbers`, where that is given. `heard` is handed what a driver said of each, beside the observation:
+    anybody's code may have had a hand in it. `name` is the experiment's, for the events. A scenario in which the
     process dies or hangs is `unknown`, with how it ended. Raises CannotCheck where the module cannot be driven at all.
     """
     target = await target.met()
@@ -87,5 +89,7 @@ async def put_through(
             evidence = (*shown.evidence, *target.facts)
             observation = Observation(rule, target.target, title, shown.outcome, shown.message, evidence)
             observations.append(observation)
+            if heard is not None:
+                heard(observation, shown.line)
             observer.notify(Event("observed", name, observation.message, observation=observation))
     return tuple(observations)

@@ -58,12 +58,13 @@ def fill_disk() -> None:
     """
     if not (told := os.environ.get(ROOM_VARIABLE)):
         return
-    import resource
-
     room = int(told)
     usage = shutil.disk_usage
     shutil.disk_usage = lambda path: usage(path)._replace(free=room)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
+    if sys.platform != "win32":
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
 
 
 async def _legacy() -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from alwrity_checks.errors import ConfigurationError
+from alwrity_checks.models.available import Available, available_memory
 from alwrity_checks.startup.trace_answer import Answer, Asker, Question
 from alwrity_checks.startup.trace_child.alwrity_startup_tracer import program
 from alwrity_checks.startup.trace_events import TracedProcess, read_traces
@@ -90,6 +91,10 @@ class Recorded:
     """The command's last lines, without secrets."""
     endpoint: str
     """HF_ENDPOINT as the command sees it; "" for the default."""
+    memory: tuple[tuple[float, int], ...]
+    """(time, bytes resident in all processes together), as often as was looked."""
+    available: Available
+    """The memory that could be had when it began."""
 
 
 def record(  # noqa: PLR0913 - a start's conditions
@@ -115,6 +120,7 @@ def record(  # noqa: PLR0913 - a start's conditions
         given[VARIABLE] = folder
         # No empty entry: it would mean the working directory.
         given["PYTHONPATH"] = os.pathsep.join(filter(None, (str(_CHILD), given.get("PYTHONPATH", ""))))
+        available = available_memory()
         began = time.monotonic()
         process = _started(command, given)
         assert process.stdout is not None  # noqa: S101 - it was asked for
@@ -142,6 +148,8 @@ def record(  # noqa: PLR0913 - a start's conditions
             tuple(watch.connections.values()),
             output.tail,
             given.get("HF_ENDPOINT", ""),
+            tuple(watch.memory),
+            available,
         )
 
 
@@ -173,6 +181,7 @@ class _Watch:
         self.answerers: frozenset[int] = frozenset()
         self.died = False
         self.connections: dict[object, Connection] = {}
+        self.memory: list[tuple[float, int]] = []
         self._process = process
         self._question = question
         self._path = path
@@ -190,6 +199,7 @@ class _Watch:
             else:
                 self.family.update()
             self._look()
+            self.memory.append((time.monotonic(), self.family.resident))
             if self._heard_answer():
                 return
             if not gone or self.family.alive:

@@ -46,6 +46,16 @@ class SeenProcess:
     _handle: psutil.Process | None = None
 
     @property
+    def resident(self) -> int:
+        """The bytes of memory that it holds now; 0 for one that is gone."""
+        if self._handle is None:
+            return 0
+        try:
+            return int(self._handle.memory_info().rss)
+        except psutil.Error:
+            return 0
+
+    @property
     def alive(self) -> bool:
         """Whether it still runs; a zombie does not."""
         if self._handle is None:
@@ -98,6 +108,11 @@ class Family:
     def alive(self) -> tuple[SeenProcess, ...]:
         """Those that still run."""
         return tuple(one for one in self.seen.values() if one.alive)
+
+    @property
+    def resident(self) -> int:
+        """The bytes of memory that all of them hold now; what several share is counted for each."""
+        return sum(one.resident for one in self.seen.values())
 
     def lineage(self, pid: int) -> tuple[SeenProcess, ...]:
         """Return the process and its ancestors within the family, the oldest first."""
@@ -176,7 +191,7 @@ class Family:
 
 def _began(process: psutil.Process) -> float:
     """Return when a process began, on the monotonic clock."""
-    if not _LINUX:
+    if sys.platform != "linux":
         return float(process.create_time()) - time.time() + time.monotonic()
     # psutil adds the ticks to a boot time in whole seconds; field 22 of proc_pid_stat(5) counts from the boot itself.
     ticks = int(Path(f"/proc/{process.pid}/stat").read_bytes().rpartition(b")")[2].split()[19])

@@ -110,6 +110,8 @@ class Sockets:
 
 
 def _diagnosed(family: int) -> list[tuple[int, Peer, Peer, int, int | None]]:
+    if sys.platform != "linux":
+        raise OSError("only Linux lists its sockets in this way")
     found: list[tuple[int, Peer, Peer, int, int | None]] = []
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _SOCK_DIAG) as netlink:
         netlink.settimeout(1.0)

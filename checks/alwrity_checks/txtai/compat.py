@@ -9,11 +9,15 @@ raises NotReady if that takes too long; without, it returns when they are durabl
 from __future__ import annotations
 
 import logging
+import re
+import sys
 import threading
 from collections.abc import Iterable, Mapping, Sequence
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
 from alwrity_checks.errors import ConfigurationError, DoctorError
+from alwrity_checks.events import emit
 from alwrity_checks.txtai.documents import RESERVED
 from alwrity_checks.txtai.indexes import SemanticIndexes
 from alwrity_checks.txtai.initialisation import State
@@ -23,7 +27,10 @@ if TYPE_CHECKING:
     from alwrity_checks.txtai.index import SemanticIndex
     from alwrity_checks.txtai.storage import Hit
 
-__all__ = ["TxtaiIntelligenceService"]
+__all__ = ["TXTAI_AVAILABLE", "TxtaiIntelligenceService"]
+
+TXTAI_AVAILABLE: Final = sys.modules.get("txtai") is not None or find_spec("txtai") is not None
+"""Whether txtai is installed, which its import would take seconds to say."""
 
 _SEEDS: Final = ("marketing", "SEO", "content", "social media", "email marketing")
 """ALwrity's own seed terms of a clustering."""
@@ -32,6 +39,8 @@ _SEEDED: Final = 5
 _PATIENCE: Final = 30.0
 _PARTS: Final = 3
 """Of an item: id, text and metadata."""
+_LISTING: Final = re.compile(r"\s*select\s[\w\s,*]+\sfrom\s+txtai(?:\s+limit\s+(?P<limit>\d+))?\s*;?\s*", re.IGNORECASE)
+"""The statement by which ALwrity's agents list an index (ce9bf293, services/intelligence/sif_agents.py:454)."""
 
 T = TypeVar("T")
 _log: Final = logging.getLogger("alwrity_checks.txtai")
@@ -77,8 +86,7 @@ class TxtaiIntelligenceService:
     async def index_content(self, items: Iterable[tuple[str, str, Mapping[str, Any] | None]]) -> int:
         """Accept `(id, text, metadata)` tuples, each instead of the one that had its id; return how many there were.
 
-        A name in the metadata that means something else in an index gets an underscore behind it. Raises
-        UnusableDocument, StorageError; with `SIF_FAIL_FAST` NotReady and Unindexable, and then they were accepted.
+        Raises UnusableDocument, StorageError; with `SIF_FAIL_FAST` NotReady and Unindexable: then they were accepted.
         """
         documents = [_document(item) for item in items]
         if documents:
@@ -99,8 +107,10 @@ class TxtaiIntelligenceService:
         return len(documents)
 
     async def search(self, query: str, limit: int = 5) -> list[dict[str, Any]]:
-        """Return the nearest documents as dictionaries with `id`, `text`, `score` and `metadata`.
+        """Return the nearest documents as dictionaries with `id`, `text`, `score`, `metadata` and `object`.
 
+        The metadata is a dictionary as it was given, under both names: ALwrity's callers ask for `object` (ce9bf293,
+        services/intelligence/sif_integration.py:870), and its own service never had it.
         Without `SIF_FAIL_FAST` an index that is not ready gives an empty list, and a warning in the log.
         """
         try:
@@ -108,7 +118,7 @@ class TxtaiIntelligenceService:
         except DoctorError as error:
             return self._soft([], error)
         if not found.ready:
-            _log.warning("nothing was searched for a user: %s", found.reason)
+            emit(_log, logging.WARNING, "txtai.searched-nothing", "nothing was searched for a user", error=found.reason)
         return [_row(hit) for hit in found]
 
     async def get_similarity(self, text1: str, text2: str) -> float:
@@ -166,6 +176,7 @@ class TxtaiIntelligenceService:
             "user_id": self.user_id,
             "index_size": status.store.documents,
             "model_path": self.model_path,
+            "index_path": self.index_path,
             "initialized": True,
             "queued": status.store.queued,
             "dead_letters": status.store.dead_letters,
@@ -173,9 +184,15 @@ class TxtaiIntelligenceService:
 
     # What ALwrity's own code reaches for beside the methods.
 
+    index_path: Final = "in the storage of alwrity_checks.txtai"
+    """No path: callers ask whether it is empty (ce9bf293, services/task_memory_service.py:95)."""
+
     @property
     def _initialized(self) -> bool:
         return self.is_initialized()
+
+    def _ensure_initialized(self) -> None:
+        self._index.prepare()
 
     async def _ensure_initialized_async(self) -> None:
         try:
@@ -184,19 +201,19 @@ class TxtaiIntelligenceService:
             self._soft(None, error)
 
     @property
-    def embeddings(self) -> _ReadOnlyEmbeddings | None:
-        """What ALwrity's agents read through; None until the index is ready. txtai's own object is never handed out."""
-        return _ReadOnlyEmbeddings(self._index) if self.is_initialized() else None
+    def embeddings(self) -> _Embeddings | None:
+        """What ALwrity's agents reach through; None until the index is ready. It is never txtai's own object."""
+        return _Embeddings(self._index) if self.is_initialized() else None
 
     def _soft(self, substitute: T, error: DoctorError) -> T:
         if self.fail_fast:
             raise error
-        _log.warning("an empty result stands for a failure: %s", error)
+        emit(_log, logging.WARNING, "txtai.empty-for-failure", "an empty result stands for a failure", error=error)
         return substitute
 
 
-class _ReadOnlyEmbeddings:
-    """`count` and `search` in txtai's form, for code that is not in an event loop; SQL is not understood."""
+class _Embeddings:
+    """`count`, `search`, `upsert` and `save` in txtai's form, for code that does not wait; they block for that long."""
 
     def __init__(self, index: SemanticIndex) -> None:
         self._index = index
@@ -206,24 +223,44 @@ class _ReadOnlyEmbeddings:
         return self._index.status().store.documents
 
     def search(self, query: str, limit: int = 3) -> list[dict[str, Any]]:
-        """Return the nearest documents; the query is a text, whatever it looks like."""
-        return [_row(hit) for hit in self._index.search_sync(query, limit=limit)]
+        """Return the nearest documents; of SQL only `select … from txtai limit N` is understood, which lists them.
+
+        Anything else is a text, whatever it looks like.
+        """
+        if (listing := _LISTING.fullmatch(query)) is None:
+            return [_row(hit) for hit in self._index.search_sync(query, limit=limit)]
+        hits = self._index.browse_sync(limit=int(listing["limit"] or limit))
+        return [{name: value for name, value in _row(hit).items() if name != "score"} for hit in hits]
+
+    def upsert(self, documents: Iterable[Any]) -> None:
+        """Accept documents, which are durable when this returns, and searchable soon after."""
+        self._index.add_sync([_document(one) for one in documents])
+
+    def save(self, path: object = None) -> None:
+        """Do nothing: what was accepted is durable."""
 
 
-def _document(item: object) -> Any:  # noqa: ANN401 - what is none of ALwrity's tuples is left to whoever judges documents
+def _document(item: object) -> Any:  # noqa: ANN401 - what is none of ALwrity's documents is left to whoever judges documents
+    if isinstance(item, Mapping) and "id" in item:
+        fields = {name: value for name, value in item.items() if name not in {"id", "text"}}
+        item = (item["id"], item.get("text"), fields)
     if not isinstance(item, (tuple, list)) or len(item) != _PARTS:
         return item
     document_id, text, metadata = item
-    if metadata is None or not isinstance(metadata, Mapping):
-        return str(document_id), text, metadata
-    fields: dict[str, Any] = {}
-    for name, value in metadata.items():
-        free = name
-        while free in RESERVED or (free != name and free in metadata):
-            free += "_"
-        fields[free] = value
-    return str(document_id), text, fields
+    if isinstance(metadata, Mapping):
+        metadata = {_stored(name): value for name, value in metadata.items()}
+    return str(document_id), text, metadata
 
 
 def _row(hit: Hit) -> dict[str, Any]:
-    return {"id": hit.id, "text": hit.text, "score": hit.score, "metadata": dict(hit.fields)}
+    metadata = {_given(name): value for name, value in hit.fields.items()}
+    return {"id": hit.id, "text": hit.text, "score": hit.score, "metadata": metadata, "object": metadata}
+
+
+def _stored(name: Any) -> Any:  # noqa: ANN401 - what is no name is refused by whoever judges documents
+    """Return the name of a field in the index, where some names mean something else."""
+    return f"{name}_" if isinstance(name, str) and name.rstrip("_") in RESERVED else name
+
+
+def _given(name: str) -> str:
+    return name[:-1] if name.endswith("_") and name.rstrip("_") in RESERVED else name

@@ -39,18 +39,26 @@ class Section:
     tags: object
 
     def fields(self) -> dict[str, Any]:
-        """Return the fields: of the JSON, else of the tags where those are what ALwrity makes of a mapping."""
-        if isinstance(self.data, str):
-            return fields_of(self.data)
-        return self.fields_in_tags() or ({} if self.tags is None else {"tags": self.tags})
+        """Return the fields: of the JSON, and of the tags, which are a field of that name or what ALwrity makes of one.
+
+        ALwrity stores the mapping that it was given as tags, and `{}` where it was given none.
+        """
+        fields = fields_of(self.data) if isinstance(self.data, str) else {}
+        sent = self._sent()
+        if sent is not None:
+            return {**sent, **fields}
+        return fields if self.tags is None else {**fields, "tags": self.tags}
 
     def fields_in_tags(self) -> dict[str, Any]:
         """Return the fields that were sent as a mapping and stored as tags."""
+        return self._sent() or {}
+
+    def _sent(self) -> dict[str, Any] | None:
         try:
             found = json.loads(self.tags) if isinstance(self.tags, str) else None
         except ValueError:
-            return {}
-        return found if isinstance(found, dict) else {}
+            return None
+        return found if isinstance(found, dict) else None
 
 
 @contextmanager

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
-from alwrity_checks.errors import ConfigurationError
 from alwrity_checks.redaction import scrub
+from alwrity_checks.txtai.arguments import check_limit, check_query, ids_of
 from alwrity_checks.txtai.documents import Item, documents
 from alwrity_checks.txtai.encoding import EncoderThread, Urgency
 from alwrity_checks.txtai.errors import Closed, NotReady
@@ -188,6 +188,14 @@ class SemanticIndex:
         """Do as `search` does, in a thread."""
         return in_thread(self._search(query, limit, where, deadline_of(timeout), critical=critical), timeout)
 
+    def browse_sync(self, *, limit: int, timeout: float | None = _PATIENCE) -> list[Hit]:
+        """Return at most `limit` documents in no order, in a thread; all of them where there are not more.
+
+        Waits for the index as a critical search does, and raises the same; their scores mean nothing.
+        """
+        check_limit(limit)
+        return in_thread(self._browse(limit, deadline_of(timeout)), timeout)
+
     async def ready(self, timeout: float | None = None) -> None:  # noqa: ASYNC109 - as in `add`
         """Wait until searches find the index ready. Raises NotReady after `timeout` seconds."""
         await in_loop(self._until_ready(deadline_of(timeout)), timeout)
@@ -253,7 +261,7 @@ class SemanticIndex:
 
     def _put(self, items: Iterable[Item] = (), deletes: Iterable[str] = (), *, clear: bool = False) -> Receipt:
         upserts = documents(items)
-        removed = _ids(deletes)
+        removed = ids_of(deletes)
         receipt = Receipt({document.id: document.digest for document in upserts}, self._why_not)
         with self._writer.outstanding.expecting(receipt):
             receipt.sequence = self._door.put(upserts, removed, clear=clear)
@@ -268,7 +276,7 @@ class SemanticIndex:
     def _search(
         self, query: str, limit: int, where: Mapping[str, Any] | None, deadline: float | None, *, critical: bool | None
     ) -> Steps[SearchResult]:
-        _check_query(query, limit)
+        check_query(query, limit)
         self._start()
         state = self._condition()[0].state
         if state is not State.READY and not (self._fail_fast if critical is None else critical):
@@ -282,6 +290,21 @@ class SemanticIndex:
             return SearchResult(ready=False, reason=self._not_ready().reason, behind=behind)
         yield from self._until_ready(deadline)
         vector = yield from self._vector(query)
+        found: SearchResult = yield from self._asked(partial(_found, vector=vector, limit=limit, where=where), deadline)
+        if found.behind:
+            # Whoever accepted it may have died; asking is reason enough to look after it.
+            self._writer.wake()
+        return found
+
+    def _browse(self, limit: int, deadline: float | None) -> Steps[list[Hit]]:
+        from alwrity_checks.txtai.browsing import browsed
+
+        yield from self._until_ready(deadline)
+        dimensions = self._encoder.encoder.dimensions if self._encoder.encoder is not None else 0
+        return (yield from self._asked(partial(browsed, dimensions=dimensions, limit=limit), deadline))
+
+    def _asked(self, ask: Callable[[UserStore], R], deadline: float | None) -> Steps[R]:
+        """Ask the store, which is opened for it as often as that takes."""
         while True:
             opened = self._writer.opening.get()
             if opened is None:
@@ -289,19 +312,14 @@ class SemanticIndex:
                 continue
             attempt, store = opened
             try:
-                found: SearchResult = yield _submitted(
-                    self._pools.searching, partial(_found, store, vector, limit, where)
-                )
+                answer: R = yield _submitted(self._pools.searching, partial(ask, store))
             except Overdue:
                 raise self._not_ready() from None
             except NotOpen as error:
                 # Given up to make room, or discarded by a failure: it is opened again.
                 self._writer.opening.lose(attempt, error)
             else:
-                if found.behind:
-                    # Whoever accepted it may have died; asking is reason enough to look after it.
-                    self._writer.wake()
-                return found
+                return answer
 
     def _vector(self, query: str) -> Steps[Any]:
         try:
@@ -371,25 +389,3 @@ def _submitted(pool: Executor, task: Callable[[], R]) -> Future[R]:
         return pool.submit(task)
     except RuntimeError:
         raise Closed from None
-
-
-def _check_query(query: object, limit: int) -> None:
-    if not isinstance(query, str) or not query.strip():
-        raise ConfigurationError("the query is no text, or an empty one", "ask for something")
-    if type(limit) is not int or limit < 1:
-        raise ConfigurationError(f"the limit {limit!r:.40} is no positive whole number", "ask for 1 or more documents")
-
-
-def _ids(ids: Iterable[Any]) -> tuple[str, ...]:
-    if isinstance(ids, str) or not isinstance(ids, Iterable):
-        raise ConfigurationError(f"the ids are {ids!r:.80}", "give a list of ids")
-    given = list(ids)
-    wrong = [one for one in given if not isinstance(one, str)]
-    if wrong:
-        raise ConfigurationError(f"the id {wrong[0]!r:.80} is no string", "make it one: str(id)")
-    unique = tuple(dict.fromkeys(given))
-    try:
-        "".join(unique).encode()
-    except UnicodeEncodeError:
-        raise ConfigurationError("an id holds a lone surrogate, which no document's does", "leave it out") from None
-    return unique

@@ -149,12 +149,14 @@ def _two_models(directory: Path) -> tuple[Path, Path]:
 
 def limit_address_space() -> str | None:
     """Limit the address space to what is in use and `_ROOM`; return why it cannot be done."""
-    try:
-        import resource
+    if sys.platform == "win32":
+        return "Windows cannot limit a process's address space"
+    import resource
 
+    try:
         used = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (used + _ROOM, used + _ROOM))
-    except (ImportError, OSError, ValueError) as error:
+    except (OSError, ValueError) as error:
         return f"this system cannot limit a process's address space: {error}"
     return None
 

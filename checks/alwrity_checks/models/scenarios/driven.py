@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from alwrity_checks.models.scenarios.targets import Deployment
     from alwrity_checks.sandbox.inside import Inside
 
-__all__ = ["HISTORICAL", "WRAPPER", "DrivenTarget", "default_model", "is_ours", "wrapped"]
+__all__ = ["HISTORICAL", "WRAPPER", "DrivenTarget", "calls_ours", "default_model", "is_ours", "wrapped"]
 
 WRAPPER: Final = "LocalLLMWrapper"
 _SHARED: Final = "SharedLLMWrapper"
@@ -54,6 +54,7 @@ HISTORICAL: Final = MappingProxyType(
 _TASK: Final = "language-generation"
 """As agents/specialized/base.py asks; sif_agents.py asks for `text-generation` (ALwrity 8c2d88ef)."""
 _USER: Final = "user_1"
+_PROMPT: Final = "Name a title."
 _IDLE: Final = 0.05
 _PATIENCE: Final = 10.0
 _LATER: Final = 0.3
@@ -122,6 +123,12 @@ def is_ours(module: ModuleType, name: str) -> bool:
     """Say whether what a checkout has under this name is our own drop-in."""
     found = getattr(module, name, None)
     return str(getattr(found, "__module__", "")).partition(".")[0] == __name__.partition(".")[0]
+
+
+def calls_ours(function: Any) -> bool:  # noqa: ANN401 - whatever a script has under a name
+    """Say whether a function of a checkout imports our drop-in, to call it."""
+    names = getattr(getattr(function, "__code__", None), "co_names", ())
+    return any(name.partition(".")[0] == __name__.partition(".")[0] for name in names)
 
 
 def default_model(agents: ModuleType) -> str:
@@ -201,7 +208,7 @@ class _Deployment:
             f"start_alwrity_backend.{BOOTSTRAP}": self._bootstrap,
             f"{AGENTS}.{_AGENT}": self.obtain,
             f"{SPECIALIZED}.{_AGENT}": lambda: self._agent_that_loads(SPECIALIZED),
-            f"{CORE}.{_BASE}": lambda: _made(getattr(importlib.import_module(CORE), _BASE), _USER, "probe"),
+            f"{CORE}.{_BASE}": self._core_agent_that_loads,
             f"{ORCHESTRATOR}.{_TEAM}": self._orchestrate,
         }
         return {place: model for place, ask in asked.items() if (model := self._decided_by(ask))}
@@ -220,7 +227,7 @@ class _Deployment:
         with downloads.listening(self._target.inside):
             script = load_start_script(self._target.inside)
             getattr(script, BOOTSTRAP)()
-            if is_ours(script, BOOTSTRAP):
+            if is_ours(script, BOOTSTRAP) or calls_ours(getattr(script, BOOTSTRAP)):
                 wait_until(lambda: len(self._stage.fetched) == len(self._registry.roles))
 
     def _orchestrate(self) -> None:
@@ -239,6 +246,15 @@ class _Deployment:
         agent = self._agent(module)
         if not self._stage.tried:
             self.obtain()  # a constructor that loads nothing: its wrapper is the agents'
+        return agent
+
+    def _core_agent_that_loads(self) -> object:
+        base: Any = getattr(importlib.import_module(CORE), _BASE)
+        own = type("Core", (base,), {"_create_txtai_agent": lambda _: object()})
+        agent: Any = _made(own, _USER, "probe")
+        if not self._stage.tried:
+            self._held.append(agent)
+            agent.llm(_PROMPT)  # a constructor that loads nothing: its model is loaded when it is asked
         return agent
 
     def release(self) -> None:

@@ -157,7 +157,7 @@ def _nobody() -> Iterator[str]:
 def _kill(child: subprocess.Popen[bytes]) -> None:
     if child.poll() is None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            if hasattr(os, "killpg"):
+            if sys.platform != "win32":
                 os.killpg(child.pid, signal.SIGKILL)
             else:
                 child.kill()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -30,6 +31,12 @@ _IN_SAVE: Final = "documents"
 """txtai's own save, in place: the vectors are written, the documents are not."""
 _POINTS: Final = ("saved-work", "synced", "renamed", "switched")
 """The component's snapshot: after each of these steps the process is killed."""
+if sys.platform == "win32":
+    _KILL: Final = signal.SIGTERM  # os.kill ends a process there with whatever it is given, as its exit code
+    _KILLED: Final = int(_KILL)
+else:
+    _KILL: Final = signal.SIGKILL
+    _KILLED: Final = -_KILL
 _OLD: Final = 40
 _NEW: Final = 45
 """Enough documents for the component to take a snapshot when it is closed."""
@@ -83,7 +90,7 @@ class _Killer:
         """Kill at the point."""
         del subject
         if name == self._where:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), _KILL)
 
 
 def _killed_in_save(target: TxtaiTarget) -> Seen:
@@ -93,7 +100,7 @@ def _killed_in_save(target: TxtaiTarget) -> Seen:
     for where in places:
         with tempfile.TemporaryDirectory(prefix="txtai-race-") as directory:
             child = run("write", target, directory, where, timeout=_CHILD)
-            if child.signal != "SIGKILL":
+            if child.code != _KILLED:
                 last = child.errors.strip().rpartition("\n")[2]
                 return Seen(Outcome.UNKNOWN, f"the child was not killed at {where!r}", (Evidence("stderr", last),))
             number, there = _compared(target, Path(directory), child.lines)

@@ -1,0 +1,135 @@
+"""The line of the requirements: once, in the file's own style, where a server is installed from it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from alwrity_checks.adoption.dependency import Dependencies, dependencies
+from alwrity_checks.adoption.sources import CheckoutSources
+from alwrity_checks.backend.checkout import find_checkout
+from alwrity_doctor import __version__
+from tests.support.scanned_checkout import lay_out
+
+MINOR = int(__version__.split(".")[1])
+RELEASE = f">={__version__},<0.{MINOR + 1}"
+"""Before 1.0 a minor release may change what is imported."""
+MAIN = "backend/requirements.txt"
+COMMENT = "# The components behind the modules that alwrity-doctor adopt wrote"
+
+
+def wanted(root: Path, files: dict[str, str | bytes | None], extras: set[str], *named: str) -> Dependencies:
+    """Return what is to be changed in a checkout with these files."""
+    lay_out(root, files)
+    return dependencies(CheckoutSources(find_checkout(root)), extras, named)
+
+
+def after(root: Path, text: str, *extras: str) -> str:
+    """Return what a requirements file becomes; itself where nothing is to be changed."""
+    found = wanted(root, {MAIN: text}, set(extras))
+    assert not found.refusals
+    return found.changes[0].after if found.changes else text
+
+
+@pytest.mark.parametrize(
+    ("text", "becomes"),
+    [
+        ("fastapi>=0.115\n", f"fastapi>=0.115\n\n{COMMENT}\nalwrity-doctor[fastapi,txtai]{RELEASE}\n"),
+        ("fastapi", f"fastapi\n\n{COMMENT}\nalwrity-doctor[fastapi,txtai]{RELEASE}\n"),
+        ("fastapi\n\n", f"fastapi\n\n{COMMENT}\nalwrity-doctor[fastapi,txtai]{RELEASE}\n"),
+        ("", f"{COMMENT}\nalwrity-doctor[fastapi,txtai]{RELEASE}\n"),
+        ("fastapi\r\n", f"fastapi\r\n\r\n{COMMENT}\r\nalwrity-doctor[fastapi,txtai]{RELEASE}\r\n"),
+        # What is there already is merged into, and keeps its release, its marker and its comment.
+        ("alwrity-doctor\n", "alwrity-doctor[fastapi,txtai]\n"),
+        ("Alwrity_Doctor [hf] ~= 0.1  # ours\r\nx\r\n", "Alwrity_Doctor[fastapi,hf,txtai] ~= 0.1  # ours\r\nx\r\n"),
+        (f"alwrity-doctor[fastapi,txtai,hf]=={__version__}\n", f"alwrity-doctor[fastapi,txtai,hf]=={__version__}\n"),
+        (
+            "alwrity-doctor @ git+https://example.com/d.git@main\n",
+            "alwrity-doctor[fastapi,txtai] @ git+https://example.com/d.git@main\n",
+        ),
+        ("-e git+https://example.com/d#egg=alwrity-doctor\n", "-e git+https://example.com/d#egg=alwrity-doctor\n"),
+        ("# alwrity-doctor\n", f"# alwrity-doctor\n\n{COMMENT}\nalwrity-doctor[fastapi,txtai]{RELEASE}\n"),
+    ],
+)
+def test_one_line_in_the_files_own_style(tmp_path: Path, text: str, becomes: str) -> None:
+    """It is added once, and what is there is completed; a second time there is nothing to do."""
+    assert after(tmp_path / "one", text, "txtai", "fastapi") == becomes
+    assert after(tmp_path / "two", becomes, "txtai", "fastapi") == becomes
+
+
+def test_each_server_is_installed_from_a_file_of_its_own(tmp_path: Path) -> None:
+    """One of a single feature gets only what it installs something of already; a file of no server gets nothing."""
+    files: dict[str, str | bytes | None] = {
+        MAIN: "fastapi\n",
+        "backend/requirements-podcast.txt": "fastapi\nopenai>=1\n",
+        "backend/requirements-docs.txt": "mkdocs\n",
+        "requirements.txt": "fastapi\n",
+    }
+    found = wanted(tmp_path, files, {"fastapi", "hf", "txtai"})
+    lines = {one.path: one.after.splitlines()[-1] for one in found.changes}
+    assert lines == {
+        "requirements.txt": f"alwrity-doctor[fastapi,hf,txtai]{RELEASE}",
+        "requirements-podcast.txt": f"alwrity-doctor[fastapi,hf]{RELEASE}",
+    }
+    assert found.notes == (
+        "requirements.txt installs nothing of [hf,txtai] yet: the line brings faiss-cpu, jsonschema, openai, txtai.",
+    )
+
+
+def test_another_file_can_be_named(tmp_path: Path) -> None:
+    """Then it is that one alone, with everything."""
+    found = wanted(tmp_path, {"backend/deploy.txt": "x\n"}, {"hf"}, "deploy.txt")
+    assert [(one.path, one.after.splitlines()[-1]) for one in found.changes] == [
+        ("deploy.txt", f"alwrity-doctor[hf]{RELEASE}")
+    ]
+    for odd in ("../requirements.txt", "/etc/passwd", ".env", "no.txt"):
+        assert wanted(tmp_path, {}, {"hf"}, odd).refusals[0].reason == "there is no such file"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason", "line"),
+    [
+        (None, "has no requirements.txt", None),
+        ("fastapi==0.100.0\n", "installs fastapi==0.100.0, and the components need fastapi>=0.115.14", 1),
+        ("x\nopenai<2\n", "installs openai<2, and the components need openai", 2),
+        ("httpx==1.*\n", "installs httpx==1.*", 1),
+        ("alwrity-doctor==0.0.1\n", "installs alwrity-doctor==0.0.1", 1),
+        ("fastapi==0.120.0 --hash=sha256:00\n", "pinned by hashes", None),
+    ],
+)
+def test_requirements_that_exclude_the_components_are_refused(
+    tmp_path: Path, text: str | None, reason: str, line: int | None
+) -> None:
+    """With the line; nothing is changed."""
+    found = wanted(tmp_path, {MAIN: text}, {"fastapi", "hf"})
+    assert not found.changes
+    assert [(reason in one.reason, one.line, bool(one.remedy)) for one in found.refusals] == [(True, line, True)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["fastapi==0.115.14\n", "fastapi>=0.1,<1\n", "openai~=2.1\n", "httpx==0.28.*\n", "fastapi!=0.120\n", "psutil\n"],
+)
+def test_requirements_that_suit_are_not_refused(tmp_path: Path, text: str) -> None:
+    """A range or a pin within what the components need is none of our business."""
+    assert not wanted(tmp_path, {MAIN: text}, {"fastapi", "hf"}).refusals
+
+
+@pytest.mark.parametrize(("declared", "refused"), [("python-3.10.4\n", True), ("python-3.11.9\n", False)])
+def test_the_declared_python(tmp_path: Path, declared: str, *, refused: bool) -> None:
+    """One that the components do not run on is told before a deployment finds out."""
+    found = wanted(tmp_path, {"backend/runtime.txt": declared}, {"hf"})
+    assert [one.path for one in found.refusals] == (["runtime.txt"] if refused else [])
+
+
+def test_what_pip_would_refuse_is_told(tmp_path: Path) -> None:
+    """A line that is no requirement hinders the whole installation; a credential in it is not shown."""
+    text = "fastapi\nfoo bar\nhttps://me:hf_abcdefgh12345@example.com/x y\n"
+    found = wanted(tmp_path, {MAIN: text}, {"fastapi"})
+    assert (
+        found.notes[0]
+        == "requirements.txt:2 (foo bar) is no requirement: pip refuses the whole file until it is corrected."
+    )
+    assert "abcdefgh" not in "".join(found.notes)
+    assert len(found.notes) == 2
