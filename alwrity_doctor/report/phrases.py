@@ -18,6 +18,7 @@ from alwrity_checks.model import (
     Report,
     Rule,
     Severity,
+    TargetKind,
     Verdict,
 )
 from alwrity_doctor.report.characters import one_line, visible
@@ -84,7 +85,9 @@ def headline(report: Report) -> str:
         return f"SKIP: nothing was checked{why}."
     if verdict is Verdict.PASS:
         if report.observations:
-            return f"PASS: {count} of {total} faults reproduced on the legacy code and absent from the fixed one."
+            yours = any(one.target.kind is TargetKind.BACKEND for one in report.observations)
+            where = "the fixed one and from yours" if yours else "the fixed one"
+            return f"PASS: {count} of {total} faults reproduced on the legacy code and absent from {where}."
         beside = _accepted(len(report.suppressed))
         if total > count:
             skipped = total - count

@@ -277,10 +277,10 @@ def test_the_time_is_for_everything_together() -> None:
 
         return choose
 
-    with answering(slow(0.4)) as (origin, _):
+    with answering(slow(1.0)) as (origin, _):
         before = time.monotonic()
-        found = examined(f"{origin}/hf/v1", timeout=0.6)
-        assert time.monotonic() - before < 5
+        found = examined(f"{origin}/hf/v1", timeout=1.7)
+        assert time.monotonic() - before < 10
     assert found.right is None
     assert found.requests == 2
 
