@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -73,3 +74,15 @@ def test_directory_that_cannot_be_looked_into_is_told_so(tmp_path: Path, monkeyp
     monkeypatch.setattr(Path, "is_file", refuse)
     with pytest.raises(ConfigurationError, match="cannot be looked into: Permission denied"):
         find_checkout(tmp_path)
+
+
+def test_a_committed_environment_is_not_run(tmp_path: Path) -> None:
+    """Whoever wrote the checkout shall not choose what runs outside of the sandbox; one that lies beside is the user's."""
+    backend = write_checkout(tmp_path, HEALTHY)
+    for name in ("venv", ".venv"):
+        place = backend / name / "bin" / "python"
+        place.parent.mkdir(parents=True)
+        place.write_text("#!/bin/sh\n", encoding="utf-8")
+    for words in (("init", "-q"), ("add", "-f", str(backend / "venv"))):
+        subprocess.run(["git", "-C", str(tmp_path), *words], check=True)  # noqa: S603, S607 - git, in a directory of ours
+    assert list(Checkout(backend).interpreters()) == [backend / ".venv" / "bin" / "python"]

@@ -45,13 +45,20 @@ class Checkout:
         """Yield the interpreters of its virtual environments, the likeliest first.
 
         They are links into the environment, and are not resolved: an environment is known by the path it is run by.
+        One that was committed is the checkout's code, which runs in the sandbox alone; so it is none of them.
         """
         for directory in (self.backend, self.root):
             for environment in _ENVIRONMENTS:
-                for name in INTERPRETERS:
-                    interpreter = directory / environment / name
-                    if interpreter.is_file():
-                        yield interpreter
+                found = [one for name in INTERPRETERS if (one := directory / environment / name).is_file()]
+                if found and not _is_committed(directory / environment):
+                    yield from found
+
+
+def _is_committed(environment: Path) -> bool:
+    """Say whether git tracks something in a virtual environment; where there is no git it is somebody's own."""
+    from alwrity_checks.backend.revision import git
+
+    return bool(git(environment.parent, "ls-files", "-z", "--", environment.name))
 
 
 def find_checkout(directory: Path) -> Checkout:
