@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
@@ -26,6 +27,7 @@ __all__ = [
     "needed",
     "notes_table",
     "summary",
+    "undoing",
     "withheld",
     "written_table",
 ]
@@ -144,10 +146,15 @@ def applied(done: Applied) -> tuple[CheckResult, Table]:
     """Return that an adoption was applied, and its commits."""
     count = len(done.commits)
     reason = f"{count} commit{'s' if count > 1 else ''} on {done.branch}, which is checked out now"
-    evidence = (Evidence("to undo", f"git checkout {done.before} && git branch -D {done.branch}"),)
+    evidence = (Evidence("to undo", undoing(done)),)
     result = CheckResult("apply", _COMMITTED, 0, Verdict.PASS, reason=reason, evidence=evidence)
     rows = tuple((one.name[:12], f"issue {one.issue}", one.subject) for one in done.commits)
     return result, Table(f"Committed on {done.branch}", ("commit", "of", "subject"), rows)
+
+
+def undoing(done: Applied) -> str:
+    """Return the commands that take an adoption back, to be pasted: a branch's name may hold what a shell runs."""
+    return f"git checkout {shlex.quote(done.before)} && git branch -D {shlex.quote(done.branch)}"
 
 
 def withheld(results: Sequence[CheckResult]) -> CheckResult | None:

@@ -153,8 +153,9 @@ async def _contracts(one: _Run, after: Checkout | None, observers: Sequence[Obse
 
 def _told(one: _Run, report: Report, outputs: Sequence[Output]) -> Report:
     """Apply what was proved, where that is wished; print the diff where it is not; return the whole report."""
-    from alwrity_doctor.adoption import applied, withheld
+    from alwrity_doctor.adoption import applied, undoing, withheld
     from alwrity_doctor.adoption_proof import cured, settled
+    from alwrity_doctor.report.characters import visible
 
     proved = tuple(map(settled, report.results))
     absent = cured(report.observations)
@@ -167,7 +168,7 @@ def _told(one: _Run, report: Report, outputs: Sequence[Output]) -> Report:
         else:
             done = _apply(one, absent)
             result, table = applied(done)
-            say(f"{done.branch} is checked out. To undo: git checkout {done.before} && git branch -D {done.branch}")
+            say(visible(f"{done.branch} is checked out. To undo: {undoing(done)}"))
             last.append(result)
             one.tables.append(table)
     if not one.wish.check:

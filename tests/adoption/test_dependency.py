@@ -72,9 +72,11 @@ def test_each_server_is_installed_from_a_file_of_its_own(tmp_path: Path) -> None
         "requirements.txt": f"alwrity-doctor[fastapi,hf,txtai]{RELEASE}",
         "requirements-podcast.txt": f"alwrity-doctor[fastapi,hf]{RELEASE}",
     }
-    assert found.notes == (
-        "requirements.txt installs nothing of [hf,txtai] yet: the line brings faiss-cpu, jsonschema, openai, txtai.",
+    brings, origin = found.notes
+    assert brings == (
+        "requirements.txt installs nothing of [hf,txtai] yet: the line brings faiss-cpu, jsonschema, openai, txtai."
     )
+    assert "look whose project has that name there" in origin
 
 
 def test_another_file_can_be_named(tmp_path: Path) -> None:
@@ -132,4 +134,15 @@ def test_what_pip_would_refuse_is_told(tmp_path: Path) -> None:
         == "requirements.txt:2 (foo bar) is no requirement: pip refuses the whole file until it is corrected."
     )
     assert "abcdefgh" not in "".join(found.notes)
-    assert len(found.notes) == 2
+    assert sum("is no requirement" in one for one in found.notes) == 2
+
+
+def test_where_it_comes_from_is_told_once(tmp_path: Path) -> None:
+    """A name in an index may be anybody's; who has the line already, with a URL of theirs, has looked."""
+    own = "fastapi\nalwrity-doctor @ https://example.com/alwrity_doctor.whl\n"
+    found = wanted(tmp_path, {MAIN: own}, {"fastapi"})
+    assert found.changes[0].after.splitlines()[-1].startswith("alwrity-doctor[fastapi] @ https://example.com/")
+    assert found.notes == ()
+    found = wanted(tmp_path, {MAIN: "fastapi\n", "backend/requirements-x.txt": "fastapi\n"}, {"fastapi"})
+    assert len(found.changes) == 2
+    assert len(found.notes) == 1

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ast
+import os
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,6 +18,7 @@ from tests.support.sources_in_memory import Texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 CALLER = "api/charts.py"
 IMPORT = "from middleware.auth_middleware import get_current_user, get_current_user_with_query_token\n"
@@ -42,6 +46,22 @@ def test_every_state_is_replaced_by_the_same_thin_module(state: str) -> None:
     assert kinds == [ast.Expr, ast.ImportFrom, ast.ImportFrom, ast.ImportFrom, ast.Expr, ast.Assign]
     assert len(change.after.splitlines()) < 50
     assert any("Middleware" in note and "nothing imports" in note for note in proposal.notes)
+
+
+def test_the_env_file_beside_it_counts_for_the_switch(tmp_path: Path) -> None:
+    """A script that imports it without app.py gets the mock user by DISABLE_AUTH in backend/.env, as it always did."""
+    (change,) = propose(Texts({PATH: middleware("D")})).changes
+    module = tmp_path / PATH
+    module.parent.mkdir()
+    module.write_text(change.after, encoding="utf-8")
+    (tmp_path / ".env").write_text("DISABLE_AUTH=true\n", encoding="utf-8")
+    code = "from middleware.auth_middleware import clerk_auth; print(clerk_auth.disable_auth)"
+    switches = {"DISABLE_AUTH", "ENVIRONMENT", "APP_ENV", "ENV", "DEPLOY_ENV", "CLERK_SECRET_KEY"}
+    environment = {name: value for name, value in os.environ.items() if name not in switches}
+    told = subprocess.run(  # noqa: S603 - this interpreter, with what we write ourselves
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    )
+    assert told.stdout == "True\n"
 
 
 def test_what_is_written_has_every_name_that_it_says(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -231,3 +231,31 @@ def test_a_commit_says_why(issue: int) -> None:
     assert "OPTIONAL" not in text
     assert "#" not in text
     assert "Reproduced before" not in message(Proposal(issue), (), "0.1.0")
+
+
+def test_byte_order_marks_and_tabs_stay(tmp_path: Path) -> None:
+    """Files of an editor of Windows are read, edited and given back with their marks, line ends and tabs."""
+    root = adoptable(tmp_path / "checkout")
+    for path in (START, SERVICE, "backend/requirements.txt"):
+        text = (root / path).read_text("utf-8").replace("\n    ", "\n\t").replace("\n", "\r\n")
+        (root / path).write_bytes(b"\xef\xbb\xbf" + text.encode())
+    (root / CALLER).write_bytes(b"\xef\xbb\xbf" + (root / CALLER).read_bytes())
+    adoption = plan(find_checkout(root), (3, 6))
+    assert adoption.issues == (3, 6)
+    for change in adoption.changes:
+        assert change.before == (root / "backend" / change.path).read_bytes().decode()
+        assert change.after.startswith("\ufeff")
+        assert change.after.count("\ufeff") == 1
+        assert change.after.count("\r\n") == change.after.count("\n")
+    start = next(change.after for change in adoption.changes if change.path == "start_alwrity_backend.py")
+    compile(start.removeprefix("\ufeff"), START, "exec")
+    assert "\n\timport os" in start
+    assert not any("no requirement" in note for proposal in adoption.proposals for note in proposal.notes)
+
+
+def test_the_first_line_of_a_marked_caller_is_seen(tmp_path: Path) -> None:
+    """What it imports has to be there, whatever stands before the import."""
+    root = adoptable(tmp_path / "checkout")
+    (root / CALLER).write_bytes(b"\xef\xbb\xbffrom .txtai_service import gone\n")
+    (proposal,) = plan(find_checkout(root), (3,)).proposals
+    assert [(one.path, one.line) for one in proposal.refusals] == [("services/intelligence/agents.py", 1)]

@@ -191,6 +191,15 @@ def test_switch_is_ignored_where_anything_says_production(
     assert "sk_live_abcdefgh" not in caplog.text
 
 
+def test_the_switch_is_read_when_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The object is made before the thin module loads its .env; a script may also set the switch on it."""
+    found = compat.ClerkAuthMiddleware()
+    monkeypatch.setenv("DISABLE_AUTH", "true")
+    assert found.disable_auth
+    found.disable_auth = False
+    assert not found.disable_auth
+
+
 @pytest.mark.parametrize("value", ["false", "", "1", "yes", " true"])
 def test_nothing_but_true_switches_it_off(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The old middleware took `true` in any capitals and nothing else."""

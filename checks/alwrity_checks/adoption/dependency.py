@@ -30,6 +30,11 @@ _FEATURE: Final = re.compile(r"requirements-[\w.-]+\.txt")
 _SERVER: Final = "fastapi"
 """A requirements file that does not name it starts no backend."""
 _COMMENT: Final = "# The components behind the modules that alwrity-doctor adopt wrote"
+_FROM: Final = (
+    f"pip takes {DISTRIBUTION} from the index that it is set to: look whose project has that name there. Where it "
+    f"has none, write `{DISTRIBUTION}[…] @ URL` in the line's place."
+)
+"""A name that nobody has registered is anybody's."""
 _LONGEST: Final = 60
 _TRAILING: Final = re.compile(r"(?:^|\s+)#.*$")
 _EGG: Final = re.compile(r"#egg=alwrity[-_.]doctor\b|/alwrity[-_.]doctor\b", re.IGNORECASE)
@@ -79,6 +84,8 @@ def dependencies(
         if after != text:
             changes.append(Change(path, text, after))
             notes += _notes(path, lines, wanted)
+            if not any(_name(line) == DISTRIBUTION for line in lines) and _FROM not in notes:
+                notes.append(_FROM)
     return Dependencies(() if refusals else tuple(changes), tuple(notes), tuple(refusals))
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from alwrity_checks.adoption.dependency import DISTRIBUTION, dependencies
 from alwrity_checks.adoption.faces import FACES, face
 from alwrity_checks.adoption.proposal import Change, Proposal, Refusal
-from alwrity_checks.adoption.sources import CheckoutSources, Overlay
+from alwrity_checks.adoption.sources import MARK, CheckoutSources, Overlay, Unmarked
 from alwrity_checks.adoption.syntax import SourceMisfit, parsed, refused
 from alwrity_checks.errors import ConfigurationError
 
@@ -70,7 +70,8 @@ def plan(checkout: Checkout, issues: Iterable[int], requirements: Sequence[str] 
     files = [_seen_from_backend(sources, one) for one in requirements]
     proposals = []
     for issue in issues:
-        proposal = _complete(_proposed(issue, seen), seen, files)
+        shown = Unmarked(seen)
+        proposal = _marked(_complete(_proposed(issue, shown), shown, files), seen)
         proposals.append(proposal)
         if proposal.changes:
             seen = Overlay(seen, proposal.changes)
@@ -82,26 +83,38 @@ def _seen_from_backend(sources: CheckoutSources, named: str) -> str:
     return path if sources.text(path) is not None else path.removeprefix(sources.prefix)
 
 
-def _proposed(issue: int, seen: CheckoutSources | Overlay) -> Proposal:
+def _marked(proposal: Proposal, seen: CheckoutSources | Overlay) -> Proposal:
+    """Return a proposal whose changes keep the byte order marks that the files have."""
+    marked = tuple(
+        replace(one, before=MARK + one.before, after=MARK + one.after)
+        if one.before is not None and (seen.text(one.path) or "").startswith(MARK)
+        else one
+        for one in proposal.changes
+    )
+    return replace(proposal, changes=marked)
+
+
+def _proposed(issue: int, seen: Unmarked) -> Proposal:
     try:
         return face(issue).propose(seen)
     except SourceMisfit as misfit:
         return Proposal(issue, refusals=(refused("", misfit),))
 
 
-def _complete(proposal: Proposal, seen: CheckoutSources | Overlay, requirements: Sequence[str]) -> Proposal:
+def _complete(proposal: Proposal, seen: Unmarked, requirements: Sequence[str]) -> Proposal:
     """Return a proposal with the line that installs what its modules import, and without changes if it is refused."""
     refusals = [*(_precise(one, seen) for one in proposal.refusals), *_unfit(proposal.changes, seen)]
     if refusals:
         return replace(proposal, changes=(), refusals=tuple(refusals), done=False)
     wanted = dependencies(Overlay(seen, proposal.changes), proposal.extras, requirements)
     if wanted.refusals:
-        return replace(proposal, changes=(), refusals=wanted.refusals, done=False)
+        precise = tuple(_precise(one, seen) for one in wanted.refusals)
+        return replace(proposal, changes=(), refusals=precise, done=False)
     changes = (*proposal.changes, *wanted.changes)
     return replace(proposal, changes=changes, notes=(*proposal.notes, *wanted.notes), done=not changes)
 
 
-def _precise(refusal: Refusal, seen: CheckoutSources | Overlay) -> Refusal:
+def _precise(refusal: Refusal, seen: Unmarked) -> Refusal:
     """Return why a file that lies there is taken for missing; any other refusal as it is."""
     if not refusal.path or seen.text(refusal.path) is not None or not seen.is_there(refusal.path):
         return refusal
@@ -109,7 +122,7 @@ def _precise(refusal: Refusal, seen: CheckoutSources | Overlay) -> Refusal:
     return replace(refusal, reason=reason, remedy="save it as UTF-8, or apply the change by hand")
 
 
-def _unfit(changes: Sequence[Change], seen: CheckoutSources | Overlay) -> Iterable[Refusal]:
+def _unfit(changes: Sequence[Change], seen: Unmarked) -> Iterable[Refusal]:
     """Yield what is wrong with changes that are not made from what is there, or do not parse: a face erred."""
     for change in changes:
         if seen.text(change.path) != change.before:

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from alwrity_checks.adoption.proposal import Change
     from alwrity_checks.backend.checkout import Checkout
 
-__all__ = ["CheckoutSources", "Overlay"]
+__all__ = ["MARK", "CheckoutSources", "Overlay", "Unmarked"]
+
+MARK: Final = "\ufeff"
+"""The byte order mark with which some editors of Windows begin a file: no part of what it says."""
 
 _SETTINGS: Final = ".env"
 """What begins so holds settings, and is nobody's source."""
@@ -79,7 +82,7 @@ class CheckoutSources:
 class Overlay:
     """Sources as they are after some changes."""
 
-    def __init__(self, below: CheckoutSources | Overlay, changes: Iterable[Change]) -> None:
+    def __init__(self, below: CheckoutSources | Overlay | Unmarked, changes: Iterable[Change]) -> None:
         """Lay the changes over what is below."""
         self._below = below
         self._written: Mapping[str, str] = {change.path: change.after for change in changes}
@@ -96,6 +99,31 @@ class Overlay:
         """Yield the paths of all Python files, sorted, relative to the backend's directory, with `/`."""
         new = (path for path in self._written if path.endswith(".py"))
         return iter(sorted({*self._below.python_files(), *new}))
+
+    def declarations(self) -> Iterator[str]:
+        """Yield the paths of the backend's requirements and the like, sorted."""
+        return self._below.declarations()
+
+
+class Unmarked:
+    """Sources without byte order marks, which no parser of a text takes."""
+
+    def __init__(self, below: CheckoutSources | Overlay) -> None:
+        """Show what is below."""
+        self._below = below
+
+    def text(self, path: str) -> str | None:
+        """Return a file's text without its mark, line endings as they are; None as for what is below."""
+        text = self._below.text(path)
+        return None if text is None else text.removeprefix(MARK)
+
+    def is_there(self, path: str) -> bool:
+        """Say whether something lies at the path, whatever it is."""
+        return self._below.is_there(path)
+
+    def python_files(self) -> Iterator[str]:
+        """Yield the paths of all Python files, sorted, relative to the backend's directory, with `/`."""
+        return self._below.python_files()
 
     def declarations(self) -> Iterator[str]:
         """Yield the paths of the backend's requirements and the like, sorted."""

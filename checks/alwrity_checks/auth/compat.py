@@ -73,7 +73,7 @@ class ClerkAuthMiddleware:
 
     def __init__(self, verifier: ClerkTokenVerifier | None = None) -> None:
         """Verify with `verifier`; without one, with that of the environment, which is made at the first token."""
-        self.disable_auth = _disabled()
+        self._disabled: bool | None = None
         self._verifier = verifier
         self._complaint = ""
         self._renew_lock()
@@ -81,6 +81,17 @@ class ClerkAuthMiddleware:
 
     def _renew_lock(self) -> None:
         self._lock = threading.Lock()
+
+    @property
+    def disable_auth(self) -> bool:
+        """Whether everybody is the mock user; read when first asked, since the thin module loads its .env after us."""
+        if self._disabled is None:
+            self._disabled = _disabled()
+        return self._disabled
+
+    @disable_auth.setter
+    def disable_auth(self, disabled: bool) -> None:
+        self._disabled = disabled
 
     @property
     def verifier(self) -> ClerkTokenVerifier:

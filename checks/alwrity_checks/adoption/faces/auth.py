@@ -141,5 +141,5 @@ def _refusals(sources: Sources, text: str) -> Iterator[Refusal]:
             yield fit.uncallable(PATH, theirs[name].line, name, reason)
     if _CLASS in theirs and theirs[_CLASS].kind is not Kind.IMPORT:
         yield from fit.unfit_calls(PATH, _CLASS, theirs[_CLASS], ours[_CLASS])
-        lacking = fit.names_of(text, theirs[_CLASS]) - ours[_CLASS].members.keys() - {"disable_auth"}
+        lacking = fit.names_of(text, theirs[_CLASS]) - ours[_CLASS].members.keys()
         yield from fit.unfit_reaches(sources, _OBJECT, lacking, {PATH})
