@@ -77,7 +77,7 @@ def test_directory_that_cannot_be_looked_into_is_told_so(tmp_path: Path, monkeyp
 
 
 def test_a_committed_environment_is_not_run(tmp_path: Path) -> None:
-    """Whoever wrote the checkout shall not choose what runs outside of the sandbox; one that lies beside is the user's."""
+    """Who wrote the checkout shall not choose what runs outside of the sandbox; an untracked one is the user's."""
     backend = write_checkout(tmp_path, HEALTHY)
     for name in ("venv", ".venv"):
         place = backend / name / "bin" / "python"
