@@ -11,8 +11,13 @@ def main() -> int:
     """Run the command line of this process and return its exit code."""
     if sys.argv[1:2] == ["--version"]:
         # Answered here because importing typer takes longer than everything else `--version` does.
-        sys.stdout.write(f"alwrity-doctor {__version__}\n")
-        return 0
+        try:
+            sys.stdout.write(f"alwrity-doctor {__version__}\n")
+            sys.stdout.flush()
+        except (OSError, AttributeError):
+            pass  # stdout is full, gone or closed: what to say to that, everything below knows
+        else:
+            return 0
     from alwrity_doctor.cli.process import execute
 
     return execute(sys.argv[1:])

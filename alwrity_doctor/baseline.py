@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from alwrity_checks.model import CheckResult, Evidence, Finding, SuppressedFinding, Verdict
 from alwrity_doctor.entries import Form, entries
+from alwrity_doctor.report.characters import DECEPTIVE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -236,6 +237,11 @@ def render(accepted: Iterable[Accepted]) -> str:
 
 
 def _quoted(text: str) -> str:
-    """Return a basic string of TOML: JSON's, whose one raw control character (DEL) TOML wants escaped as well."""
+    """Return a basic string of TOML: JSON's, with what would deceive somebody who reads the file as its escape."""
     whole = text.encode("utf-8", "backslashreplace").decode()
-    return json.dumps(whole, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return DECEPTIVE.sub(_escape, json.dumps(whole, ensure_ascii=False))
+
+
+def _escape(match: re.Match[str]) -> str:
+    code = ord(match.group())
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"  # noqa: PLR2004 - of four digits and of eight

@@ -6,15 +6,16 @@ what became worse fails, so that a run that is as bad as the one before ends wit
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from alwrity_checks.model import CheckResult, Finding, Observation, Outcome, Report, Table, TargetKind, Verdict
+from alwrity_doctor.baseline import Subject, subject_of
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator
+    from collections.abc import Hashable, Iterator, Sequence
 
 __all__ = ["compare"]
 
@@ -78,9 +79,7 @@ def _check(name: str, old: CheckResult | None, new: CheckResult | None) -> _Chan
     words = (_word(old), _word(new))
     if new is None or new.verdict not in _JUDGED:
         return _unknown(name, old, new, words)
-    known = {_identity(finding) for finding in old.findings} if old else set()
-    fresh = tuple(finding for finding in new.findings if _identity(finding) not in known)
-    gone = len(known - {_identity(finding) for finding in new.findings})
+    fresh, gone = _differing(name, old.findings if old else (), new.findings)
     verdict = Verdict.of(fresh)
     if old is None or old.verdict not in _JUDGED:
         reason = "is known now" if verdict is Verdict.PASS else "is known now, and wrong"
@@ -90,7 +89,9 @@ def _check(name: str, old: CheckResult | None, new: CheckResult | None) -> _Chan
     if not gone and old.verdict == new.verdict:
         return _Change(_result(new, Verdict.PASS, "as before"), *words, "as before")
     left = f", {len(new.findings)} left" if new.findings else ""
-    told = f"better: {gone} findings gone{left}" if gone else f"better: before it was {words[0]}"
+    told = (
+        f"better: {gone} finding{'' if gone == 1 else 's'} gone{left}" if gone else f"better: before it was {words[0]}"
+    )
     return _Change(_result(new, Verdict.PASS, told), *words, "better")
 
 
@@ -130,10 +131,27 @@ def _word(result: CheckResult | None) -> str:
     return "not there" if result is None else str(result.verdict)
 
 
-def _identity(finding: Finding) -> Hashable:
-    """Return what stays when lines move and times vary: the rule, the place, and the observed fact without numbers."""
-    place = finding.location and (finding.location.kind, finding.location.name)
-    return finding.rule.code, place, re.sub(r"[0-9]+", "0", finding.message)
+def _differing(name: str, before: Sequence[Finding], after: Sequence[Finding]) -> tuple[tuple[Finding, ...], int]:
+    """Return the findings of the check `name` that were not there before, and how many are no longer there.
+
+    A finding is the same one if a baseline would take it for the same: neither moved lines nor other numbers make it
+    another; one more of the same kind is one more.
+    """
+    # The first reports did not say what identifies a finding: it is compared by its message with theirs.
+    by_message = {finding.rule.code for finding in (*before, *after) if not finding.identity}
+
+    def subject(finding: Finding) -> Subject:
+        return subject_of(name, replace(finding, identity="") if finding.rule.code in by_message else finding)
+
+    left = Counter(map(subject, before))
+    fresh = []
+    for finding in after:
+        one = subject(finding)
+        if left[one] > 0:
+            left[one] -= 1
+        else:
+            fresh.append(finding)
+    return tuple(fresh), left.total()
 
 
 def _subject(observation: Observation) -> Hashable:

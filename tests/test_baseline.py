@@ -194,6 +194,16 @@ def test_an_unusable_file_is_named(tmp_path: Path, text: str, said: str) -> None
     assert caught.value.remedy
 
 
+def test_nothing_in_the_file_deceives_whoever_reads_it(tmp_path: Path) -> None:
+    """What turns text round, or hides some, stands as its escape, and is read back as it was."""
+    one = Accepted(Subject("a.b", "TEST001", "a.py", "a\u202eb\x9b\U000e0041"), "so\u2066", LATER)
+    text = render([one])
+    assert all(sign.isprintable() or sign == "\n" for sign in text)
+    path = tmp_path / "accepted.toml"
+    path.write_text(text, encoding="utf-8")
+    assert list(load(path)) == [one]
+
+
 def test_notes_are_accepted_as_well() -> None:
     """A baseline silences what is merely worth knowing, too: only what is new is shown."""
     note = finding("TEST001", Severity.NOTE)

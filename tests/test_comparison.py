@@ -33,9 +33,11 @@ if TYPE_CHECKING:
 RULES = rules()
 
 
-def found(code: str = "AUTH021", line: int = 1, message: str = "it is too short by 3 characters") -> Finding:
+def found(
+    code: str = "AUTH021", line: int = 1, message: str = "it is too short by 3 characters", identity: str = ""
+) -> Finding:
     """Return a finding in a file."""
-    return Finding(RULES[code], message, location=Location(LocationKind.FILE, ".env", line))
+    return Finding(RULES[code], message, location=Location(LocationKind.FILE, ".env", line), identity=identity)
 
 
 def checked(verdict: Verdict, *findings: Finding, name: str = "auth.secret-key") -> CheckResult:
@@ -77,6 +79,27 @@ def test_only_what_became_worse_is_a_finding(
     """Moved lines and other numbers change nothing; what is not looked at any more is unknown, and never better."""
     compared = compare(report(*([before] if before else [])), report(*([after] if after else [])))
     assert compared.exit_code is code
+    assert [row[-1] for table in compared.tables for row in table.rows] == ([change] if change else [])
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "change"),
+    [
+        # The message tells how far away something is; what is there is the same line of the source.
+        ([found(identity="key = cut")], [found(line=9, message="other words", identity="key = cut")], None),
+        ([found(identity="key = cut")], [found(identity="key = another")], "worse"),
+        ([found(identity="key = cut")], [found(identity="key = cut"), found(line=5, identity="key = cut")], "worse"),
+        ([found(identity="key = cut"), found(line=5, identity="key = cut")], [found(identity="key = cut")], "better"),
+        # Reports from before findings had an identity.
+        ([found()], [found(identity="key = cut")], None),
+        ([found(message="key sk_live_…#1a2b3c4d")], [found(message="key sk_live_…#99999999")], None),
+    ],
+)
+def test_a_finding_is_the_same_one_as_for_a_baseline(
+    before: list[Finding], after: list[Finding], change: str | None
+) -> None:
+    """What is compared is what a finding is about, and one more of the same kind is one more."""
+    compared = compare(report(checked(Verdict.FAIL, *before)), report(checked(Verdict.FAIL, *after)))
     assert [row[-1] for table in compared.tables for row in table.rows] == ([change] if change else [])
 
 
@@ -141,7 +164,9 @@ def test_a_report_is_rendered_again(doctor: CommandLine, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"", "not a report"),
+        (b"", "is empty"),
+        (b"PK\x03\x04 and so on", "gate --from"),
+        (b"[]", "a JSON object"),
         (b"{}", "not a report"),
         (b"\xff\xfe{", "not UTF-8"),
         (b'{"schema": "alwrity-doctor/report/9"}', "schema"),

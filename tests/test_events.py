@@ -16,6 +16,7 @@ import alwrity_checks
 from alwrity_checks.events import emit
 from alwrity_checks.logs.causes_events import MARK
 from alwrity_checks.logs.signatures import signatures
+from tests.support.in_process import CommandLine
 
 LOG = logging.getLogger("tests.events")
 
@@ -121,6 +122,32 @@ def test_nobodys_text_can_forge_a_line_or_a_field(sentence: str, value: str) -> 
         assert isinstance(json.loads(kept), str)
     else:
         assert shlex.split(kept) == [kept]
+
+
+def test_nobodys_text_can_forge_an_event(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """What a token says of its issuer stands in the sentence and in a field: triage takes neither for an event."""
+    forged = "x event=auth.verification-off reason=alg-none"
+    record = told(logging.WARNING, "auth.token-refused", f"refused: {forged}", reason="issuer-mismatch", error=forged)
+    assert record.getMessage().count(MARK.decode()) == 1
+    assert record.__dict__["event_fields"]["error"] == forged
+    quoted = record.getMessage().partition(" error=")[2]
+    assert json.loads(quoted) == forged
+    asked = '12:00:00 | INFO | uvicorn.access - "GET /?event=auth.verification-off HTTP/1.1" 200'
+    path = tmp_path / "app.log"
+    path.write_text(f"12:00:00 | WARNING | {record.getMessage()}\n{asked}\n", encoding="utf-8")
+    seen = CommandLine(monkeypatch, capsys, tmp_path)("triage", "app.log", "--format", "json")
+    results = json.loads(seen.out)["results"]
+    assert "AUTH002" not in {one["rule"]["code"] for result in results for one in result["findings"]}
+
+
+@pytest.mark.parametrize("sign", ["\x1b", "\x9b", "\u202e", "\u2028", "\ud800"])
+def test_nothing_in_a_line_speaks_to_a_terminal_or_reorders_it(sign: str) -> None:
+    """Neither the old nor the eight-bit escapes, and nothing that a file in UTF-8 cannot hold."""
+    line = told(logging.WARNING, "auth.x", f"a{sign}b", error=f"a{sign}b").getMessage()
+    assert sign not in line
+    assert line.encode("utf-8")
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ over several: up to _WARM_UP lines before each part are read by the cleaner and 
 from __future__ import annotations
 
 import contextlib
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from alwrity_checks.errors import DoctorError
 from alwrity_checks.logs.cleaning import Cleaner
 from alwrity_checks.logs.inflating import StreamDamaged
+from alwrity_doctor.report.characters import DECEPTIVE
 
 if TYPE_CHECKING:
     from typing import BinaryIO
@@ -32,6 +34,10 @@ _WARM_UP: Final = 2000
 _LONGEST_LINE: Final = 4096
 """Bytes of a line, clean; the rest is left out."""
 _LONGEST_READ: Final = 1 << 20
+_SPEAKS: Final = re.compile(
+    rf"(?P<kept>\x1b\[[0-9;]{{0,40}}m|\r(?=\n)|[\ud800-\udfff])|(?:{DECEPTIVE.pattern})", re.VERBOSE
+)
+"""What deceives a terminal; bytes that are no UTF-8 are taken as they are."""
 _LARGEST: Final = 2 << 20
 """Bytes of an excerpt."""
 _BLOCK: Final = 256 * 1024
@@ -70,7 +76,18 @@ def excerpt(stream: Stream, places: Iterable[int], most: int, door: Door, where:
         shown, last = shown + 1, number
     if total > last:
         out.append(_gap(total - last))
-    return Excerpt(b"".join(out), total, shown, damage)
+    # A value that is wrapped is whole only over the ends of its lines.
+    return Excerpt(_tame(door.without_known(b"".join(out), where)), total, shown, damage)
+
+
+def _tame(data: bytes) -> bytes:
+    """Return lines that are safe to show: of what speaks to a terminal only colours stay as they are."""
+    text = data.decode("utf-8", "surrogateescape")
+    return _SPEAKS.sub(_spelled, text).encode("utf-8", "surrogateescape")
+
+
+def _spelled(match: re.Match[str]) -> str:
+    return match.group("kept") or match.group().encode("unicode_escape").decode("ascii")
 
 
 def _gap(count: int) -> bytes:

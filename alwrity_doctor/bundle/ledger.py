@@ -10,15 +10,17 @@ import base64
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from html import escape
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 from alwrity_checks.catalogue import rules
 from alwrity_checks.logs.cleaning import Cleaner
 from alwrity_checks.logs.secret_shapes import CLASSES, MASK, Class, harmless
 from alwrity_checks.logs.secrets import cleaned, sightings
+from alwrity_checks.logs.views import unwrapped, views
 from alwrity_checks.redaction import masked
 from alwrity_checks.settings import PUBLIC
 
@@ -55,6 +57,9 @@ _SHORTEST: Final = 6
 _SHORTEST_OTHER: Final = 8
 """A shorter value of a setting whose name says nothing would be cut out of ordinary words."""
 _SHORTEST_LINE: Final = 16
+_BASE64: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_=")
+_DISGUISES: Final = (b"%", b"\\", b"\x1b", b"\n")
+"""Without one of these a text is what it looks like."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -97,10 +102,10 @@ class Door:
     def __init__(self, known: Mapping[str, Secret]) -> None:
         """`known` are the values that must not be seen, by the names of their settings."""
         self._counts: Counter[tuple[str, str]] = Counter()
-        self._spellings = sorted(
-            {spelling for value in known.values() for spelling in _spellings(value.reveal())},
-            key=lambda one: (-len(one[0]), one),
-        )
+        values = [value.reveal() for value in known.values()]
+        self._spellings = _longest_first(one for value in values for one in _spellings(value))
+        self._wrappings = _longest_first(one for value in values for one in _wrappings(value))
+        self._plain = sorted({(part, masked(value)) for value in values for part in _parts(value)}, reverse=True)
 
     def removed(self) -> list[Removed]:
         """Return the ledger, sorted."""
@@ -118,7 +123,7 @@ class Door:
         for stand_in, ours in held.items():
             text = text.replace(ours, stand_in)
         cleaner = Cleaner()
-        data = self.without_known(text.encode("utf-8", "backslashreplace"), where)
+        data = self.without_known(self._without_cut_off(text, where).encode("utf-8", "backslashreplace"), where)
         clean = (cleaner.feed(data) + cleaner.finish()).decode("utf-8", "replace")
         self.note_all(where, cleaner.counts)
         for stand_in, ours in held.items():
@@ -133,12 +138,50 @@ class Door:
 
     def without_known(self, data: bytes, where: str = "") -> bytes:
         """Return `data` without the values of this machine's settings, written down for `where` if that is given."""
+        count = 0
         for spelling, mask in self._spellings:
-            if count := data.count(spelling):
-                data = data.replace(spelling, mask)
-                if where:
-                    self.note(where, VALUE, count)
+            if found := data.count(spelling):
+                data, count = data.replace(spelling, mask), count + found
+        for letters, mask in self._wrappings:
+            while (at := data.find(letters)) >= 0:
+                # What is left of the run at either end still speaks of the value.
+                start, end = _run(data, at, at + len(letters))
+                data, count = data[:start] + mask + data[end:], count + 1
+        if self._plain and any(sign in data for sign in _DISGUISES):
+            data, more = self._without_disguised(data)
+            count += more
+        if count and where:
+            self.note(where, VALUE, count)
         return data
+
+    def _without_cut_off(self, text: str, where: str) -> str:
+        """Return `text` without the half of a value with which it ends: an example shows the beginning of a line."""
+        body = text.rstrip(".…")
+        for plain, mask in self._plain:
+            at = body.rfind(plain[:_SHORTEST_OTHER])
+            if at >= 0 and len(plain) > len(body) - at and plain.startswith(body[at:]):
+                self.note(where, VALUE)
+                return f"{body[:at]}{mask}{text[len(body) :]}"
+        return text
+
+    def _without_disguised(self, data: bytes) -> tuple[bytes, int]:
+        """Return `data` without the values that colours, escapes or the ends of lines cut apart, and how many were."""
+        text = data.decode("utf-8", "surrogateescape")
+        spans: dict[tuple[int, int], str] = {}
+        for view in (*views(text), unwrapped(text)):
+            for plain, mask in self._plain:
+                at = -1
+                while (at := view.text.find(plain, at + 1)) >= 0:
+                    spans.setdefault(view.span(at, at + len(plain)), mask)
+        parts: list[str] = []
+        last = count = 0
+        for (start, end), mask in sorted(spans.items(), key=lambda one: (one[0][0], -one[0][1])):
+            if start < last:
+                continue
+            # The lines stay as many as they were.
+            parts += [text[last:start], mask, "\n" * text.count("\n", start, end)]
+            last, count = end, count + 1
+        return "".join([*parts, text[last:]]).encode("utf-8", "surrogateescape"), count
 
     def document(self, value: Any, where: str, label: str = "") -> Any:  # noqa: ANN401 - what JSON holds
         """Return a JSON document with every string clean, names included; the catalogue's own prose is left alone."""
@@ -181,6 +224,19 @@ class Door:
         return masked(value)
 
 
+def _longest_first(found: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    return sorted(set(found), key=lambda one: (-len(one[0]), one))
+
+
+def _run(data: bytes, start: int, end: int) -> tuple[int, int]:
+    """Return how far the base64 reaches of which `start` to `end` is a part."""
+    while start and data[start - 1] in _BASE64:
+        start -= 1
+    while end < len(data) and data[end] in _BASE64:
+        end += 1
+    return start, end
+
+
 def _is_of_the_catalogue(value: Mapping[str, Any]) -> bool:
     code = value.get("code")
     rule = rules().get(code) if isinstance(code, str) else None
@@ -190,16 +246,36 @@ def _is_of_the_catalogue(value: Mapping[str, Any]) -> bool:
 def _spellings(value: str) -> Iterator[tuple[bytes, bytes]]:
     """Yield how a value may stand in a text, with what is shown in its place."""
     mask = masked(value).encode()
-    # Whoever reads a key over several lines sees each of them. Not its first one, by which other keys are told as well.
-    lines = [line for line in value.splitlines() if len(line) >= _SHORTEST_LINE and not line.startswith("-----")]
-    parts = [value, *(line for line in lines if line != value)]
-    for part in parts:
+    for part in _parts(value):
         data = part.encode("utf-8", "surrogatepass")
-        whole = base64.b64encode(data[: len(data) // 3 * 3])
-        for spelling in (
-            data,
-            json.dumps(part)[1:-1].encode(),
-            quote(part, safe="", errors="replace").encode(),
-            whole if len(whole) >= _SHORTEST_LINE else data,
-        ):
-            yield spelling, mask
+        yield data, mask
+        for told in (json.dumps(part), repr(part), ascii(part)):
+            yield told[1:-1].encode("utf-8", "surrogatepass"), mask
+        for encoded in (quote(part, safe="", errors="replace"), quote_plus(part, errors="replace"), escape(part)):
+            yield encoded.encode("utf-8", "surrogatepass"), mask
+        yield data.hex().encode(), mask
+        yield data.hex().upper().encode(), mask
+
+
+def _parts(value: str) -> Iterator[str]:
+    """Yield a value, and of one of several lines each that says something: not the first, as other keys have it too."""
+    yield value
+    yield from (
+        line
+        for line in value.splitlines()
+        if line != value and len(line) >= _SHORTEST_LINE and not line.startswith("-----")
+    )
+
+
+def _wrappings(value: str) -> Iterator[tuple[bytes, bytes]]:
+    """Yield what every base64 holds that a value went into, whatever stood before and behind it: `user:password`."""
+    mask = masked(value).encode()
+    for part in _parts(value):
+        data = part.encode("utf-8", "surrogatepass")
+        for before in range(3):
+            shifted = bytes(before) + data
+            # The first letters speak of what stands before as well, those of an incomplete last group of what follows.
+            letters = base64.b64encode(shifted[: len(shifted) // 3 * 3])[before + 1 if before else 0 :]
+            if len(letters) >= _SHORTEST_OTHER:
+                yield letters, mask
+                yield letters.replace(b"+", b"-").replace(b"/", b"_"), mask

@@ -16,6 +16,7 @@ from alwrity_doctor.bundle.manifest import LEDGER, NAME, REPORT, Item
 from alwrity_doctor.bundle.surroundings import checkout_facts, machine, settings_sources, versions
 from alwrity_doctor.report import json as report_json
 from alwrity_doctor.report import render
+from alwrity_doctor.report.characters import visible
 from alwrity_doctor.report.phrases import cause, exit_line, headline, utc
 
 if TYPE_CHECKING:
@@ -157,7 +158,8 @@ def _readme(items: Sequence[Item], gate: Report, removed: Sequence[Removed], mad
         "To compare it with another one: alwrity-doctor diff BEFORE.json AFTER.json",
         f"The hashes in {NAME} tell damage; the bundle is not signed.",
     ]
-    return "\n\n".join(parts) + "\n"
+    # A log's or a backend's name may hold anything, and this text is shown with `cat`.
+    return visible("\n\n".join(parts)) + "\n"
 
 
 def _entry(name: str, text: str) -> str:

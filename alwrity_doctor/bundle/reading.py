@@ -199,7 +199,9 @@ def _of_zip(data: bytes) -> Iterator[tuple[str, bytes]]:
                 raise _refused(f"{entry.filename[:100]!r} is encrypted")
             if entry.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
                 raise _refused(f"{entry.filename[:100]!r} is compressed in a way that no bundle is")
-            if entry.file_size > min(left, _LARGEST_FILE):
+            if entry.file_size > _LARGEST_FILE:
+                raise _refused(f"{entry.filename[:100]!r} has more than {_LARGEST_FILE >> 20} MiB")
+            if entry.file_size > left:
                 raise _refused(f"unpacked it has more than a bundle may hold ({_LARGEST >> 20} MiB)")
             with archive.open(entry) as file:
                 # What the entry says is believed only as a bound.

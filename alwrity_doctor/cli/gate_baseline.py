@@ -55,7 +55,7 @@ class Accepting:
         accepted = self.recorder.accepted()
         write_whole(self.to, render(accepted))
         count = sum(one.count for one in accepted)
-        say(f"{self.to}: {count} finding{'' if count == 1 else 's'} accepted, {len(accepted)} entries.")
+        say(f"{self.to}: {count} finding{'' if count == 1 else 's'} accepted, {_entries(len(accepted))}.")
         if unknown := [one.name for one in report.results if one.verdict == "unknown"]:
             say(f"Note: what {', '.join(unknown)} would have found is not in it: it could not be checked.")
 
@@ -63,14 +63,17 @@ class Accepting:
         if lapsed := held.lapsed(now):
             counts = "is accepted anew" if self.recorder else "counts again"
             over = f"{_entries(len(lapsed))} of {self.path} lapsed"
-            say(f"Note: {over}, and what they accepted {counts}: {_names(lapsed)}")
+            say(f"Note: {over}, and what {'it' if len(lapsed) == 1 else 'they'} accepted {counts}: {_names(lapsed)}")
         gone = [] if partly else held.gone(report)
+        useless = f"{_entries(len(gone))} of {self.path}"
         if gone and self.recorder is not None:
-            say(f"Note: {_entries(len(gone))} of {self.path} found nothing and were left out: {_names(gone)}")
+            were = "was" if len(gone) == 1 else "were"
+            say(f"Note: {useless} found nothing and {were} left out: {_names(gone)}")
         elif gone:
             file = shlex.quote(str(self.path))
+            accept = "accepts" if len(gone) == 1 else "accept"
             say(
-                f"Note: {_entries(len(gone))} of {self.path} accept what is no longer found: {_names(gone)}. "
+                f"Note: {useless} {accept} what is no longer found: {_names(gone)}. "
                 f"To drop them: --baseline {file} --write-baseline {file} --reason TEXT --expires DATE"
             )
 

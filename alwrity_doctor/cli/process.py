@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
 import signal
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["execute", "say"]
 
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""A place that takes no more is nobody's fault."""
 DEBUG: Final = "ALWRITY_DOCTOR_DEBUG"
 
 
@@ -93,11 +96,23 @@ def _tell(error: BaseException) -> int:
         say("Interrupted.")
         return ExitCode.INTERRUPTED
     if isinstance(error, BrokenPipeError):
-        # Whoever read our output has read enough. What is left in the buffer goes nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Whoever read our output has read enough.
+        _drop_stdout()
         return ExitCode.HEALTHY
+    if isinstance(error, OSError) and error.errno in _FULL:
+        _drop_stdout()
+        say(f"Error: what there is to say cannot be written: {error.strerror}")
+        say("Remedy: make room, or write somewhere else")
+        return ExitCode.USAGE
     _confess(error)
     return ExitCode.UNKNOWN
+
+
+def _drop_stdout() -> None:
+    """Let what is left in the buffer go nowhere: at the end Python would try to write it once more."""
+    if sys.stdout is not None:
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def say(line: str) -> None:

@@ -16,6 +16,9 @@ __all__ = ["read_report"]
 
 _LARGEST: Final = 64 << 20
 _REMEDY: Final = "name a file that --format json wrote"
+_ARCHIVES: Final = (b"PK\x03\x04", b"\x1f\x8b")
+"""How a .zip and a .gz begin."""
+_OF_A_BUNDLE: Final = "alwrity-doctor gate --from"
 
 
 def read_report(path: Path) -> Report:
@@ -34,6 +37,10 @@ def read_report(path: Path) -> Report:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}", _REMEDY) from error
     if len(data) > _LARGEST:
         raise ConfigurationError(f"{path} is larger than 64 MiB", _REMEDY)
+    if not data.strip():
+        raise ConfigurationError(f"{path} is empty", _REMEDY)
+    if data.startswith(_ARCHIVES):
+        raise ConfigurationError(f"{path} is an archive, not a report", f"if it is a bundle: {_OF_A_BUNDLE} {path}")
     try:
         return load(data.decode("utf-8-sig"))
     except UnicodeDecodeError as error:

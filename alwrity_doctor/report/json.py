@@ -9,15 +9,19 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
+from functools import cache
 from types import MappingProxyType, UnionType
-from typing import Any, Final, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Final, get_args, get_origin, get_type_hints
 
 from alwrity_checks.errors import ConfigurationError
 from alwrity_checks.model import SCHEMA, Finding, Report
 from alwrity_checks.pictures import KINDS, Picture
 from alwrity_doctor.report.phrases import utc
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 __all__ = ["load", "render"]
 
@@ -26,6 +30,7 @@ def _moment(text: str) -> datetime:
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         raise ValueError(f"{text!r} does not say in which zone it is")
+    moment.astimezone(UTC)  # raises OverflowError for one that is before or after all time there
     return moment
 
 
@@ -72,6 +77,8 @@ def load(text: str) -> Report:
     """
     try:
         document = json.loads(text)
+        if not isinstance(document, dict):
+            raise TypeError("a report is a JSON object")  # noqa: TRY301 - told like everything else that is wrong with it
         if document["schema"] != SCHEMA:
             raise ConfigurationError(
                 f"the report's schema is {document['schema']!r}, not {SCHEMA!r}",
@@ -114,9 +121,8 @@ def _encoded_leaf(value: object) -> object:
 
 def _decoded(hint: Any, value: Any) -> Any:  # noqa: ANN401 - what JSON holds, and what a hint denotes, is seen only here
     if is_dataclass(hint) and isinstance(hint, type):
-        hints = get_type_hints(hint, localns=_LATE)
-        given = [field.name for field in fields(hint) if field.name in value or (hint, field.name) not in _ADDED_BELOW]
-        return hint(**{name: _decoded(hints[name], value[name]) for name in given})
+        given = {name: one for name, one in _hints(hint).items() if name in value or (hint, name) not in _ADDED_BELOW}
+        return hint(**{name: _decoded(one, value[name]) for name, one in given.items()})
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is UnionType and arguments[0] in _NAMES:
         return _decoded(KINDS[value[_KIND]], value)
@@ -127,6 +133,13 @@ def _decoded(hint: Any, value: Any) -> Any:  # noqa: ANN401 - what JSON holds, a
     if origin is Mapping and isinstance(value, dict):
         return {name: _decoded(arguments[1], one) for name, one in value.items()}
     return _decoded_leaf(hint, value)
+
+
+@cache
+def _hints(kind: type[DataclassInstance]) -> Mapping[str, Any]:
+    """Return name -> type of each field: worked out once, for a report may hold a hundred thousand findings."""
+    hints = get_type_hints(kind, localns=_LATE)
+    return MappingProxyType({field.name: hints[field.name] for field in fields(kind)})
 
 
 def _decoded_leaf(hint: Any, value: Any) -> object:  # noqa: ANN401 - as in _decoded

@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from collections import Counter
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
@@ -159,6 +160,12 @@ def _suppression(suppressed: SuppressedFinding) -> dict[str, str]:
     return {"kind": "external", "justification": f"{visible(suppressed.reason)} (until {suppressed.expires})"}
 
 
+def _ended(report: Report) -> datetime:
+    """Return when the run ended; the last moment that there is where a file tells of one that outlasts time."""
+    latest = datetime.max.replace(tzinfo=UTC)
+    return report.started + min(report.duration, latest - report.started)
+
+
 def _invocation(report: Report, left_out: int) -> dict[str, object]:
     verdicts = {result.verdict for result in report.results}
     return {
@@ -166,7 +173,7 @@ def _invocation(report: Report, left_out: int) -> dict[str, object]:
         "exitCode": int(report.exit_code),
         "exitCodeDescription": exit_line(report),
         "startTimeUtc": utc(report.started),
-        "endTimeUtc": utc(report.started + report.duration),
+        "endTimeUtc": utc(_ended(report)),
         "toolExecutionNotifications": [
             *(_notification(one) for one in report.results if one.verdict in _LEVELS),
             *([_shortened(left_out)] if left_out > 0 else []),

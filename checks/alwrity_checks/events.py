@@ -20,7 +20,11 @@ __all__ = ["emit"]
 
 _LONGEST: Final = 300
 _BARE: Final = re.compile(r"[A-Za-z0-9_.:/@+-]+")
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]+")
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]+")
+"""What ends a line, speaks to a terminal, or reorders what is read."""
+_MARK: Final = "event="
+_NO_MARK: Final = r"event\u003d"
+"""The same to whoever decodes a quoted field, and to `triage` no event."""
 
 
 def emit(
@@ -35,7 +39,7 @@ def emit(
     """Log `sentence`, and behind it `event` with `fields`; a field that is None is left out.
 
     Whatever comes from elsewhere is redacted and kept to one line: nobody's text can forge a line of the log, and none
-    can end a field and begin another.
+    can end a field and begin another, or an event.
     """
     if not log.isEnabledFor(level):
         return
@@ -44,7 +48,7 @@ def emit(
     log.log(
         level,
         "%s",
-        f"{_one_line(sentence)} event={event}{tail}",
+        f"{_one_line(sentence).replace(_MARK, _NO_MARK)} {_MARK}{event}{tail}",
         exc_info=exc_info,
         extra={"event": event, "event_fields": told},
         stacklevel=2,
@@ -60,11 +64,11 @@ def _plain(value: object) -> str | int | float | bool:
 
 
 def _one_line(text: str) -> str:
-    return _CONTROL.sub(" ", scrub(text))
+    return _CONTROL.sub(" ", scrub(text)).encode("utf-8", "backslashreplace").decode()
 
 
 def _quoted(value: str | float | bool) -> str:  # noqa: FBT001 - a field's value
     if isinstance(value, bool):
         return str(value).lower()
     text = str(value)
-    return text if _BARE.fullmatch(text) else json.dumps(text, ensure_ascii=False)
+    return text if _BARE.fullmatch(text) else json.dumps(text, ensure_ascii=False).replace(_MARK, _NO_MARK)

@@ -89,6 +89,25 @@ def test_known_values_are_masked_and_counted_where_they_are_shown(tmp_path: Path
     assert [(one.kind, one.count) for one in door.removed()] == [(VALUE, 1)]
 
 
+def test_a_known_value_that_a_terminal_has_wrapped_is_masked(tmp_path: Path) -> None:
+    """Neither of its halves is shown, and the lines stay as many as they were."""
+    secret = "correct-horse/battery"
+    door = Door({"DB_PASSWORD": Secret(secret)})
+    found = taken(written(tmp_path, [f"tried {secret[:9]}", f"    {secret[9:]} again", "end"]), door=door)
+    assert b"correct" not in found.text
+    assert b"battery" not in found.text
+    assert found.text.count(b"\n") == 3
+    assert [(one.kind, one.count) for one in door.removed()] == [(VALUE, 1)]
+
+
+def test_an_excerpt_says_nothing_to_a_terminal(tmp_path: Path) -> None:
+    """Whoever shows it with `cat` sees what is there; colours, the ends of lines and odd bytes stay as they were."""
+    path = tmp_path / "app.log"
+    path.write_bytes("a\x1b]0;owned\x07b\x9b2Jc\u202ed\rhidden\x1b[31mred\x1b[0m\r\n".encode() + b"\xff\n")
+    expected = rb"a\x1b]0;owned\x07b\x9b2Jc\u202ed\rhidden" + b"\x1b[31mred\x1b[0m\r\n\xff\n"
+    assert taken(path).text == expected
+
+
 def test_a_very_long_line_is_held_short(tmp_path: Path) -> None:
     """A line of 3 MB, and a token in the middle of what is cut off, neither fill the bundle nor come through."""
     path = tmp_path / "app.log"

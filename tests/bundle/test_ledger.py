@@ -71,17 +71,47 @@ def test_the_environment_is_looked_at_by_its_names(tmp_path: Path) -> None:
         f"?next={quote(OPAQUE, safe='')}",
         base64.b64encode(OPAQUE.encode()).decode(),
         f"x{OPAQUE}y",
+        quote(OPAQUE, safe="").replace("%2F", "%2f"),
+        quote(quote(OPAQUE, safe=""), safe=""),
+        "".join(f"%{byte:02x}" for byte in OPAQUE.encode()),
+        "".join(f"\\u{byte:04x}" for byte in OPAQUE.encode()),
+        OPAQUE.encode().hex(),
+        OPAQUE.encode().hex().upper(),
+        OPAQUE.replace("/", "\\/"),
+        f"{OPAQUE[:7]}\x1b[31m{OPAQUE[7:]}\x1b[0m",
+        f"{OPAQUE[:7]}\r\n    {OPAQUE[7:]}",
+        *(base64.b64encode(f"{user}{OPAQUE}!".encode()).decode() for user in ("b:", "bo:", "bob:")),
+        *(base64.urlsafe_b64encode(f"{user}{OPAQUE}!".encode()).decode() for user in ("b:", "bo:", "bob:")),
     ],
 )
 def test_a_known_value_is_seen_in_no_spelling(spelling: str) -> None:
     """Quoted, escaped, encoded or in the middle of a word: it is masked, and counted as the value of a setting."""
     door = Door({"DB_PASSWORD": Secret(OPAQUE)})
     clean = door.text(f"before {spelling} after", "a.txt")
+    assert spelling not in clean
     assert OPAQUE not in clean
     assert OPAQUE[:12] not in clean
+    assert OPAQUE.encode().hex() not in clean.lower()
     assert base64.b64encode(OPAQUE.encode()).decode()[:16] not in clean
     assert clean.startswith("before ")
     assert door.removed()
+
+
+@pytest.mark.parametrize("end", ["", "…", "..."])
+def test_a_value_that_an_example_cuts_off_is_still_one(end: str) -> None:
+    """A report shows the beginning of a long line: what ends there in the middle of a value does not show its half."""
+    door = Door({"DB_PASSWORD": Secret(OPAQUE)})
+    clean = door.text(f"tried {OPAQUE[:-4]}{end}", "a.txt")
+    assert clean.startswith("tried …#")
+    assert "correct" not in clean
+    assert door.text("it is correct", "a.txt") == "it is correct"
+
+
+def test_what_lines_cut_apart_leaves_as_many_lines() -> None:
+    """The numbers of the lines behind a wrapped value stay those of the log."""
+    door = Door({"DB_PASSWORD": Secret(OPAQUE)})
+    clean = door.text(f"one {OPAQUE[:5]}\n  {OPAQUE[5:]} two\nthree", "a.txt")
+    assert clean == f"one {masked(OPAQUE)}\n two\nthree"
 
 
 def test_a_key_of_several_lines_is_known_by_each(tmp_path: Path) -> None:

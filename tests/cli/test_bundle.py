@@ -282,6 +282,16 @@ def test_a_log_that_cannot_be_read_is_told(doctor: CommandLine, tmp_path: Path) 
     assert b"old.log" in held.files["triage/triage.json"]
 
 
+def test_the_text_for_people_says_nothing_to_a_terminal(doctor: CommandLine, tmp_path: Path) -> None:
+    """A log may be called anything; whoever shows the README with `cat` sees how it is called."""
+    (tmp_path / "a\x1b]0;owned\x07\u202e.log").write_text("12:00:00 | ERROR | x - y\n", encoding="utf-8")
+    doctor("bundle", "out.zip", "--offline", "--log", "a*.log")
+    with zipfile.ZipFile(tmp_path / "out.zip") as archive:
+        text = archive.read("alwrity-doctor-bundle/README.txt").decode()
+    assert r"a\x1b]0;owned\x07\u202e.log" in text
+    assert all(sign.isprintable() or sign == "\n" for sign in text)
+
+
 def test_lines_of_logs_can_be_left_out(doctor: CommandLine, tmp_path: Path) -> None:
     """With --lines 0 the logs are read and none of their lines is handed over."""
     (tmp_path / "app.log").write_text("INFO: a line of its own kind\n" * 3, encoding="utf-8")

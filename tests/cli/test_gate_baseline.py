@@ -73,12 +73,12 @@ def test_an_entry_that_found_nothing_is_told(doctor: CommandLine, tmp_path: Path
     lay_out(tmp_path)
     done = doctor(*SCAN, "--baseline", "b.toml")
     assert done.code == 0
-    assert "accept what is no longer found: " in done.err
+    assert "accepts what is no longer found: " in done.err
     assert SERVICE in done.err
     part = doctor("gate", "scan.auth", "--backend", ".", "--baseline", "b.toml")
     assert part.err == ""
     renewed = doctor(*SCAN, "--baseline", "b.toml", *WRITE)
-    assert "found nothing and were left out" in renewed.err
+    assert "found nothing and was left out" in renewed.err
     assert "[[accept]]" not in (tmp_path / "b.toml").read_text("utf-8")
 
 
@@ -89,7 +89,7 @@ def test_an_entry_that_lapsed_is_told_and_counts(doctor: CommandLine, tmp_path: 
     path.write_text(path.read_text("utf-8").replace(LATER, OVER), encoding="utf-8")
     done = doctor(*SCAN, "--baseline", "b.toml")
     assert done.code == 1
-    assert "of b.toml lapsed, and what they accepted counts again" in done.err
+    assert "of b.toml lapsed, and what it accepted counts again" in done.err
     assert f"lapsed on {OVER}; its reason was: rewritten in March" in " ".join(done.out.split())
 
 

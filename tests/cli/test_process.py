@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -53,6 +54,42 @@ def test_an_option_without_a_command_shows_the_help_and_nothing_is_healthy(tmp_p
     done = run("--", cwd=tmp_path)
     assert done.returncode == 2
     assert "Usage: alwrity-doctor" in done.stdout + done.stderr
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no device that is full")  # noqa: PTH110 - evaluated once
+@pytest.mark.parametrize("words", [(), ("--version",), ("--help",), ("completion", "bash")])
+def test_a_full_place_is_no_fault_of_the_program(tmp_path: Path, words: tuple[str, ...]) -> None:
+    """Whatever is written to stdout: it ends with 2 and the remedy, without a traceback or a confession."""
+    with open("/dev/full", "wb") as full:  # noqa: PTH123 - a device
+        done = subprocess.run(  # noqa: S603 - our own interpreter
+            [sys.executable, "-m", "alwrity_doctor", *words],
+            cwd=tmp_path,
+            env=environment(None),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+    assert done.returncode == 2
+    assert "No space left" in done.stderr
+    assert "make room" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_closed_stdout_is_no_reason_to_fail(tmp_path: Path) -> None:
+    """Nobody asks to be told the version, and nothing is wrong."""
+    command = f"exec {shlex.quote(sys.executable)} -m alwrity_doctor --version >&-"
+    done = subprocess.run(  # noqa: S603 - our own interpreter
+        ["/bin/sh", "-c", command],
+        cwd=tmp_path,
+        env=environment(None),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_mistyped_command_comes_with_the_right_one(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from hypothesis import given
 
+from alwrity_checks.model import Table
 from alwrity_doctor.report import render
 from alwrity_doctor.report.html.subjects import ISSUES, SUBSYSTEMS
 from alwrity_doctor.report.json import load
@@ -143,6 +145,14 @@ def test_a_finding_that_is_told_is_not_told_again() -> None:
     page = Page(render(STATES["failing"](), "html"))
     report = STATES["failing"]()
     assert sum(tag == "article" for tag, _ in page.tags) == len(report.findings)
+
+
+def test_a_cell_of_many_words_is_known_by_its_class() -> None:
+    """A phone gives it room; the column of a word or a number stays narrow."""
+    rows = (("a", "word", "a sentence of more words than one would like to see cut apart"),)
+    page = render(replace(shared_report(), tables=(Table("t", ("x", "y", "z"), rows),)), "html")
+    assert '<td class="long">a sentence of more words' in page
+    assert "<td>word</td>" in page
 
 
 def test_the_issues_are_called_as_in_the_catalogue() -> None:

@@ -127,6 +127,8 @@ def test_what_is_not_a_report_is_a_configuration_error(text: str) -> None:
         ("fail_on", "disaster"),
         ("tables", [{"title": "ragged", "columns": ["a", "b"], "rows": [["1"]]}]),
         ("tables", [{"title": "nothing", "columns": [], "rows": []}]),
+        ("started", "0001-01-01T00:00:00+14:00"),
+        ("started", "9999-12-31T23:59:59-14:00"),
     ],
 )
 def test_a_field_of_the_wrong_type_is_a_configuration_error(field: str, value: object) -> None:

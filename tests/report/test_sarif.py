@@ -136,6 +136,12 @@ def test_checks_without_a_verdict_are_notifications_and_the_run_is_not_successfu
     assert invocation["executionSuccessful"] is False
 
 
+def test_a_run_that_outlasts_time_ends_with_it() -> None:
+    """A duration that somebody wrote into a file is no reason to have no report."""
+    run = _run(replace(shared_report(), duration=timedelta.max))
+    assert run["invocations"][0]["endTimeUtc"] == "9999-12-31T23:59:59.999999Z"
+
+
 def test_a_link_in_evidence_stays_text() -> None:
     """SARIF messages know links; a server's answer must not plant one in code scanning."""
     (result,) = _of(Finding(ISSUER, "see [the fix](https://evil.example)"))

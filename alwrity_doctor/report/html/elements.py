@@ -41,6 +41,8 @@ MANY: Final = 8
 """What has more parts than these can be filtered."""
 _PRINTED: Final = 25
 """A table with more rows than these scrolls within itself, and paper gets so many of them: see `page.css`."""
+_WIDE: Final = 40
+"""Characters of a cell that a phone gives room: a column as narrow as a word cuts words apart."""
 _WORDS: Final = frozenset({"reproduced", "absent", "unknown", "better", "worse", "new"})
 """Cells that have a colour."""
 _NUMBER: Final = re.compile(r"-?[0-9][0-9.,]*(?:\s*(?:%|x|s|ms|min|MiB|GiB|kB|MB|GB|B))?")
@@ -188,7 +190,7 @@ def _cell(content: str | ET.Element, *, head: bool) -> ET.Element:
     if isinstance(content, str):
         shown = one_line(content)
         kind = "number" if not head and _NUMBER.fullmatch(shown) else "word" if _MOMENT.fullmatch(shown) else ""
-        kind = shown if shown in _WORDS else kind
+        kind = shown if shown in _WORDS else kind or ("long" if len(shown) > _WIDE and not head else "")
         return text(tag, shown, {**attributes, **({"class": kind} if kind else {})})
     cell = ET.Element(tag, attributes)
     cell.append(content)

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["MARK", "found"]
 
-MARK: Final = b"event="
-"""With this a component's event begins; see `alwrity_checks.events`."""
+MARK: Final = b" event="
+"""With this a component's event begins; see `alwrity_checks.events`. Without the space the query of an address that
+somebody asks for, `/?event=…` in an access line, would be one."""
 _TOLD: Final = frozenset({Kind.CAUSE, Kind.SYMPTOM, Kind.ALARM})
 _SAME: Final = Shift(NOWHERE, 0, absolute=True)
 _FORGED: Final = frozenset(

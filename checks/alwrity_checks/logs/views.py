@@ -12,11 +12,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["ANSI", "View", "views"]
+__all__ = ["ANSI", "View", "unwrapped", "views"]
 
 ANSI: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_])")
 """What colours a terminal, moves its cursor or names its window (ECMA-48, sections 5.3 to 5.6)."""
 _ESCAPE: Final = re.compile(r"%([0-9A-Fa-f]{2})|\\u00([0-9A-Fa-f]{2})|\\x([0-9A-Fa-f]{2})|\\([\"'/])")
+_WRAP: Final = re.compile(r"\r?\n[ \t]{0,200}")
 _ROUNDS: Final = 2
 """A token in a redirect's URL is percent-encoded twice."""
 
@@ -48,6 +49,11 @@ def views(line: str) -> Iterator[View]:
             return
         view = _rewritten(view, _ESCAPE)
         yield view
+
+
+def unwrapped(text: str) -> View:
+    """Return several lines as the one that a terminal or an editor has wrapped, without what indents the later ones."""
+    return _rewritten(View(text), _WRAP) if "\n" in text else View(text)
 
 
 def _rewritten(view: View, pattern: re.Pattern[str]) -> View:
