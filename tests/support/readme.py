@@ -197,7 +197,9 @@ def masked(text: str) -> str:
     for pattern, mask in _MASKS:
         text = pattern.sub(mask, text)
     lines = (line.strip() for line in text.splitlines())
-    return "\n".join(line for line in lines if not (line.startswith(("<time> ", "and ")) or "<time> <share>" in line))
+    kept = (line for line in lines if not (line.startswith(("<time> ", "and ")) or "<time> <share>" in line))
+    # How wide a duration is decides where the words beside it wrap: so a word stands on a line, and no wrap counts.
+    return "\n".join(word for line in kept for word in line.removesuffix("<time>").split())
 
 
 def main() -> None:

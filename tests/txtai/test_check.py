@@ -92,10 +92,10 @@ def test_an_index_that_is_here_is_reason_enough(tmp_path: Path) -> None:
 
 
 def test_every_format(tmp_path: Path) -> None:
-    """Findings of this room are in each of them."""
+    """Findings of this room are in each of them; a variable has no line, which GitLab's Code Quality asks for."""
     report = checked(SIF_FAIL_FAST="maybe", ALWRITY_TXTAI_DIR=str(tmp_path / "ix"))
     for form in FORMATS:
-        assert "TXT075" in render(report, form)
+        assert ("TXT075" in render(report, form)) is (form != "codequality")
 
 
 # Libraries

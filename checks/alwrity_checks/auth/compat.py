@@ -58,14 +58,14 @@ security: Final = HTTPBearer(auto_error=False)
 
 def _disabled() -> bool:
     """Say whether DISABLE_AUTH counts: nowhere where anything says production."""
-    if os.environ.get("DISABLE_AUTH", "").lower() != "true":
-        return False
-    try:
-        UnsafeNoVerification()
-    except ConfigurationError as error:
-        _log.error("DISABLE_AUTH is true and is ignored, every token is verified: %s", error.diagnosis)
-        return False
-    return True
+    if os.environ.get("DISABLE_AUTH", "").lower() == "true":
+        try:
+            UnsafeNoVerification()
+        except ConfigurationError as error:
+            _log.error("DISABLE_AUTH is true and is ignored, every token is verified: %s", error.diagnosis)
+        else:
+            return True
+    return False
 
 
 class ClerkAuthMiddleware:
