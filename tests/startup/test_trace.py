@@ -351,8 +351,8 @@ def test_a_model_that_is_loaded(tmp_path: Path) -> None:
     (package / "__init__.py").write_text("def from_pretrained(n):\n    while n: n -= 1\nfrom_pretrained(1)\n")
     path = program(tmp_path, "import transformers\ntransformers.from_pretrained(15_000_000)\nserve()\n")
     analysis = traced(python(path), variables={"PYTHONPATH": str(package.parent)})
-    (finding,) = findings(analysis, 0.2).values()
-    assert finding.rule.code == "STA016"
+    # On a busy machine its imports can have their fifth as well.
+    (finding,) = (one for one in findings(analysis, 0.2).values() if one.rule.code == "STA016")
     assert place(finding) == ("server.py", line_of(path, "15_000_000"))
 
 

@@ -149,13 +149,16 @@ class _Way:
         if not members:
             yield Interval(start, end, Phase.UNSEEN)
             return
-        if members[0].began > start:
-            yield Interval(start, min(members[0].began, end), Phase.INTERPRETER, "", pid=members[0].pid)
+        at = start
+        if members[0].began > at:
+            at = min(members[0].began, end)
+            yield Interval(start, at, Phase.INTERPRETER, "", pid=members[0].pid)
         for index, one in enumerate(members):
-            first = max(start, one.began)
+            # The kernel tells a beginning to a hundredth of a second: a child's can come out before its parent's.
             last = min(end, members[index + 1].began) if index + 1 < len(members) else end
-            if last > first:
-                yield from self._in(one, first, last)
+            if last > at:
+                yield from self._in(one, at, last)
+                at = last
 
     def _in(self, one: SeenProcess, start: float, end: float) -> Iterator[Interval]:
         own = [lanes for lanes in self._lanes if lanes.process.pid == one.pid]
