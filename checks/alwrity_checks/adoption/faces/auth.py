@@ -6,8 +6,9 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
 from alwrity_checks.adoption import fit
-from alwrity_checks.adoption.proposal import Change, Needed, Proposal, Refusal
-from alwrity_checks.adoption.syntax import Kind, SourceMisfit, public_names, refused, replace_module, unaccepted
+from alwrity_checks.adoption.proposal import Needed, Proposal, Refusal
+from alwrity_checks.adoption.syntax import Kind, public_names, unaccepted
+from alwrity_checks.adoption.whole_module import propose_module
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -107,22 +108,17 @@ _NOTES: Final = (
 
 def propose(sources: Sources) -> Proposal:
     """Return what would be written into the checkout for issue 1. Raises MissingExtra without libcst."""
-    text = sources.text(PATH)
-    if text is None:
-        gone = Refusal(PATH, None, "the authentication middleware is not there", "look where this revision has it")
-        return Proposal(ISSUE, refusals=(gone,))
-    after = replace_module(text, _FACE)
-    try:
-        refusals = tuple(_refusals(sources, text))
-    except SourceMisfit as misfit:
-        refusals = (refused(PATH, misfit),)
-    if refusals:
-        return Proposal(ISSUE, refusals=refusals)
-    extras = frozenset({"fastapi"})
-    if after == text:
-        return Proposal(ISSUE, done=True, extras=extras, needed=_NEEDED)
-    notes = (*_NOTES, *fit.gone(public_names(text), _OFFERED))
-    return Proposal(ISSUE, changes=(Change(PATH, text, after),), extras=extras, needed=_NEEDED, notes=notes)
+    return propose_module(
+        sources,
+        ISSUE,
+        PATH,
+        _FACE,
+        name="the authentication middleware",
+        extra="fastapi",
+        needed=_NEEDED,
+        refusals=_refusals,
+        notes=lambda text: (*_NOTES, *fit.gone(public_names(text), _OFFERED)),
+    )
 
 
 def _refusals(sources: Sources, text: str) -> Iterator[Refusal]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from alwrity_checks.adoption import fit
-from alwrity_checks.adoption.proposal import Change, Needed, Proposal, Refusal
-from alwrity_checks.adoption.syntax import SourceMisfit, public_names, refused, replace_module
+from alwrity_checks.adoption.proposal import Needed, Proposal, Refusal
+from alwrity_checks.adoption.syntax import public_names
+from alwrity_checks.adoption.whole_module import propose_module
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,25 +77,16 @@ _NOTES: Final = (
 
 def propose(sources: Sources) -> Proposal:
     """Return what would be written into the checkout for issue 3. Raises MissingExtra without libcst."""
-    text = sources.text(PATH)
-    if text is None:
-        gone = Refusal(PATH, None, "the module of the semantic index is not there", "look where this revision has it")
-        return Proposal(ISSUE, refusals=(gone,))
-    after = replace_module(text, _FACE)
-    try:
-        refusals = tuple(_refusals(sources, text))
-    except SourceMisfit as misfit:
-        refusals = (refused(PATH, misfit),)
-    if refusals:
-        return Proposal(ISSUE, refusals=refusals)
-    if after == text:
-        return Proposal(ISSUE, done=True, extras=frozenset({"txtai"}), needed=_NEEDED)
-    return Proposal(
+    return propose_module(
+        sources,
         ISSUE,
-        changes=(Change(PATH, text, after),),
-        extras=frozenset({"txtai"}),
+        PATH,
+        _FACE,
+        name="the module of the semantic index",
+        extra="txtai",
         needed=_NEEDED,
-        notes=_NOTES,
+        refusals=_refusals,
+        notes=lambda _: _NOTES,
     )
 
 
