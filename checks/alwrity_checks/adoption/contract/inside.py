@@ -17,7 +17,7 @@ from alwrity_checks.sandbox.speech import say
 if TYPE_CHECKING:
     from alwrity_checks.sandbox.inside import Inside
 
-__all__ = ["attend"]
+__all__ = ["attend", "open_with_txtai"]
 
 _LONGEST: Final = 300
 
@@ -43,6 +43,19 @@ def attend(
         say(begins=number)
         outcome, seen = _tried(contracts[number], bench)
         say(number=number, seen=inside.witnessed(outcome, seen, ()))
+
+
+def open_with_txtai(inside: Inside) -> None:
+    """Put the checkout's names on the path once txtai is there, without torch if it can do without."""
+    from alwrity_checks.models.scenarios import driven_imports
+
+    driven_imports.without_torch()
+    try:
+        import txtai  # type: ignore[import-untyped]  # before the checkout's own names are on the path
+    except ImportError:
+        driven_imports.with_torch()
+        import txtai  # noqa: F401 - an older one, which needs it
+    inside.open_checkout()
 
 
 def _meet(inside: Inside, bench: Callable[[], AbstractContextManager[Any]], distributions: Sequence[str]) -> None:

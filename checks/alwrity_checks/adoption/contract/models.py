@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from unittest import mock
 
 from alwrity_checks.adoption.contract.contract import Attempt, Contract, Untried, expect
-from alwrity_checks.adoption.contract.inside import attend
+from alwrity_checks.adoption.contract.inside import attend, open_with_txtai
 
 if TYPE_CHECKING:
     from alwrity_checks.models.scenarios.stage import Stage
@@ -60,17 +60,10 @@ class _Bench:
 
 def drive(inside: Inside, act: str, *words: str) -> None:
     """Meet the modules, or try contracts on them, without torch if txtai can do without."""
-    from alwrity_checks.models.scenarios import driven_imports
     from alwrity_checks.models.scenarios.driven import HISTORICAL, DrivenTarget
     from alwrity_checks.models.scenarios.stage import Stage
 
-    driven_imports.without_torch()
-    try:
-        import txtai  # type: ignore[import-untyped]  # before the checkout's own names are on the path
-    except ImportError:
-        driven_imports.with_torch()
-        import txtai  # noqa: F401 - an older one, which needs it
-    inside.open_checkout()
+    open_with_txtai(inside)
     target = DrivenTarget(inside)
 
     @contextmanager

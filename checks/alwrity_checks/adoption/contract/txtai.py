@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from alwrity_checks.adoption.contract.contract import Attempt, Contract, Untried, expect
-from alwrity_checks.adoption.contract.inside import attend
+from alwrity_checks.adoption.contract.inside import attend, open_with_txtai
 
 if TYPE_CHECKING:
     from alwrity_checks.sandbox.inside import Inside
@@ -70,17 +70,10 @@ def _items(texts: Sequence[tuple[str, str]] = tuple(_TEXTS.items())) -> list[tup
 
 def drive(inside: Inside, act: str, *words: str) -> None:
     """Meet the module, or try contracts on it, without torch if txtai can do without."""
-    from alwrity_checks.models.scenarios import driven_imports
     from alwrity_checks.txtai.scenarios.driven import MODULE, DrivenTarget
     from alwrity_checks.txtai.scenarios.stage import Stage
 
-    driven_imports.without_torch()
-    try:
-        import txtai  # type: ignore[import-untyped]  # before the checkout's own names are on the path
-    except ImportError:
-        driven_imports.with_torch()
-        import txtai  # noqa: F401 - an older one, which needs it
-    inside.open_checkout()
+    open_with_txtai(inside)
     target = DrivenTarget(inside)
 
     @contextmanager
