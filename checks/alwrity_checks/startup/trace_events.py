@@ -143,7 +143,9 @@ class _Reader:
             case ("code", int(number), str(file), str(function)):
                 self.codes[number] = (file, function)
             case ("thread", int(thread), str(name)):
-                self.threads[thread] = name
+                # The system gives a number that is free again to the next thread: the first and the last are told.
+                before = self.threads.get(thread, name).partition(", later ")[0]
+                self.threads[thread] = name if before == name else f"{before}, later {name}"
             case ("hello", float(), int(), int(), int(), tuple(), str(), str(), str(), bool()):
                 self.hello = record[1:]
             case ("full", float(at)):
