@@ -41,6 +41,13 @@ def test_a_run_that_went_on_is_one_run(tmp_path: Path) -> None:
     assert str(run.stack.frames[0]) == "/srv/app.py:12 in f"
 
 
+def test_threads_that_had_one_number_after_the_other(tmp_path: Path) -> None:
+    """The first name is kept beside the last: what the first did is not told of whoever got its number."""
+    names = [f"('thread', 5, '{name}')" for name in ("loader", "loader", "Thread-1 (serve)", "Thread-2 (serve)")]
+    assert written(tmp_path, HELLO, names[0], names[1]).name_of(5) == "loader"
+    assert written(tmp_path, HELLO, *names).name_of(5) == "loader, later Thread-2 (serve)"
+
+
 @pytest.mark.parametrize(
     "line",
     ["('run', 100, 1, 2.", "", "nonsense", "()", "('run', 'x', 1, 2.0, 2.1, -1)", "__import__('os')", "\x00\xff"],
