@@ -45,6 +45,15 @@ def outline(prompt, token):
         except NotFoundError:
             continue
 """
+_SERVER = """from fastapi import FastAPI
+
+app = FastAPI()
+
+
+@app.get("/")
+def hello() -> str:
+    return "hello"
+"""
 _REFUSED = (
     "{time} | ERROR    | middleware.auth_middleware:verify_token:191 - Unverified token rejected (production).\n\n"
     "{time} | ERROR    | middleware.auth_middleware:get_current_user:354 - AUTHENTICATION ERROR: Token verification "
@@ -64,7 +73,7 @@ _MASKS = (
     (re.compile(r"\b\d+(\.\d+)? tokens/s"), "<rate>"),
     (re.compile(r"\b\d+(\.\d+)? ([KMG]i?B|GB/s)\b"), "<amount>"),
     (re.compile(r"\b\d+(\.\d+)? ?%"), "<share>"),
-    (re.compile(r"0\.0\.0\.0:\d+"), "0.0.0.0:<port>"),
+    (re.compile(r"\bon 127\.0\.0\.1:\d+ after"), "on 127.0.0.1:<port> after"),
     # What a processor likes, and how fast it is.
     (re.compile(r"transformers +(bfloat16|float32)\b"), "transformers <precision>"),
     (re.compile(r"<time> +\d+$", re.MULTILINE), "<time> <rate>"),
@@ -129,6 +138,7 @@ def lay_out(folder: Path) -> None:
     write_checkpoint(folder / "tiny-model", "tiny")
     (folder / "tracker.md").write_bytes(unrecorded())
     _lay_out_checkout(folder / "alwrity")
+    (folder / "app.py").write_text(_SERVER, encoding="utf-8")
     (folder / "app.log").write_text(_LOG, encoding="utf-8")
     _lay_out_reports(folder)
 
@@ -193,11 +203,12 @@ def _run(command: str, folder: Path, settings: Mapping[str, str]) -> str:
 
 
 def masked(text: str) -> str:
-    """Return `text` without what differs from run to run: the lines of a timeline and of shares do as a whole."""
+    """Return `text` without what differs from run to run: a timeline's lines and the rows of shares do as a whole."""
     for pattern, mask in _MASKS:
         text = pattern.sub(mask, text)
-    lines = (line.strip() for line in text.splitlines())
-    kept = (line for line in lines if not (line.startswith(("<time> ", "and ")) or "<time> <share>" in line))
+    # What a long row wraps into belongs to it, down to the blank line that ends its table.
+    text = re.sub(r"(?m)^.*<time> <share>.*\n(?:.+\n)*", "", text + "\n")
+    kept = (line for line in map(str.strip, text.splitlines()) if not line.startswith(("<time> ", "and ")))
     # How wide a duration is decides where the words beside it wrap: so a word stands on a line, and no wrap counts.
     return "\n".join(word for line in kept for word in line.removesuffix("<time>").split())
 
