@@ -9,10 +9,12 @@ import gzip
 import io
 import stat
 import struct
+import sys
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
@@ -32,6 +34,7 @@ _LARGEST_MANIFEST: Final = 1 << 20
 _MOST: Final = 1000
 """Files."""
 _CHUNK: Final = 64 * 1024
+_STDIN: Final = "-"
 _GZIP: Final = b"\x1f\x8b"
 _ZIP: Final = b"PK\x03\x04"
 _END: Final = struct.Struct("<4s4H2LH")
@@ -58,9 +61,13 @@ class Bundle:
 
 
 def read_bundle(path: Path) -> Bundle:
-    """Return what is in the bundle at `path`. Raises ConfigurationError as `opened` does, and if it cannot be read."""
+    """Return what is in the bundle at `path`, `-` for standard input.
+
+    Raises ConfigurationError as `opened` does, and if it cannot be read.
+    """
+    name = "standard input" if str(path) == _STDIN else path.name
     try:
-        return opened(_archive(path), path.name)
+        return opened(_archive(path), name)
     except ConfigurationError as error:
         raise ConfigurationError(f"{path}: {error.diagnosis}", error.remedy) from error
 
@@ -92,7 +99,7 @@ def _archive(path: Path) -> bytes:
     try:
         if path.is_dir():
             raise ConfigurationError("it is a directory", "name the archive itself, not where it was unpacked")
-        with path.open("rb") as file:
+        with _stream(path) as file:
             # In steps: asked for all, Python makes room for all before it reads the first byte.
             while len(data) <= _LARGEST_ARCHIVE and (part := file.read(_CHUNK)):
                 data += part
@@ -102,6 +109,16 @@ def _archive(path: Path) -> bytes:
     if len(data) > _LARGEST_ARCHIVE:
         raise ConfigurationError(f"it is larger than {_LARGEST_ARCHIVE >> 20} MiB: no bundle is", _REMEDY)
     return bytes(data)
+
+
+def _stream(path: Path) -> AbstractContextManager[BinaryIO]:
+    if str(path) != _STDIN:
+        return path.open("rb")
+    if sys.stdin is None or sys.stdin.closed:
+        raise ConfigurationError("standard input is closed", _REMEDY)
+    if sys.stdin.isatty():
+        raise ConfigurationError("standard input is a terminal, and a bundle is no text", _REMEDY)
+    return nullcontext(sys.stdin.buffer)
 
 
 def _contents(called: str, data: bytes) -> Iterator[tuple[str, bytes]]:

@@ -83,7 +83,11 @@ def gate(  # noqa: PLR0913 - each parameter is an option of the command
     ] = None,
     bundle: Annotated[
         Path | None,
-        typer.Option("--from", metavar="BUNDLE", help="Judge the report in a bundle again; nothing is looked at anew."),
+        typer.Option(
+            "--from",
+            metavar="BUNDLE",
+            help="Judge the report in a bundle again (-: on stdin); nothing is looked at anew.",
+        ),
     ] = None,
     listed: Annotated[bool, typer.Option("--list", help="List the checks instead of running them.")] = False,
 ) -> None:

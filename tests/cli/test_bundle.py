@@ -205,6 +205,19 @@ def test_a_colleague_judges_it_again(doctor: CommandLine, tmp_path: Path) -> Non
     assert (part.code, list(part.verdicts)) == (1, ["scan.hf"])
 
 
+def test_one_that_comes_through_a_pipe_is_judged(doctor: CommandLine, tmp_path: Path) -> None:
+    """`ssh host cat night.tar.gz | alwrity-doctor gate --from -`; nothing, or something else, is told as what it is."""
+    made = doctor("bundle", "out", "--offline")
+    piped = doctor("gate", "--from", "-", "--format", "json", stdin=(tmp_path / "out.tar.gz").read_bytes())
+    named = doctor("gate", "--from", "out.tar.gz", "--format", "json")
+    assert made.code == 0
+    assert (piped.code, piped.verdicts) == (named.code, named.verdicts)
+    for data in (b"", b"12:00:00 | ERROR | x - y\n"):
+        other = doctor("gate", "--from", "-", stdin=data)
+        assert (other.code, other.out) == (2, "")
+        assert "standard input is neither a .tar.gz nor a .zip" in other.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
