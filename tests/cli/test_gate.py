@@ -82,7 +82,8 @@ def test_interrupted_gate_reports_what_was_finished(
     plugins: Path, tmp_path: Path, number: signal.Signals, check: str
 ) -> None:
     """A signal ends a run with 130 and a whole report in every format, even while a check blocks its thread."""
-    arguments = ["gate", "acme.fail", check, *to_files(tmp_path), "--format=text"]
+    # It begins once acme.warn, which it requires, has come to its verdict: what is finished then is no matter of luck.
+    arguments = ["gate", "acme.warn", check, *to_files(tmp_path), "--format=text"]
     with start(*arguments, cwd=tmp_path, plugins=plugins) as process:
         try:
             assert process.stderr
@@ -95,7 +96,7 @@ def test_interrupted_gate_reports_what_was_finished(
     assert stderr == ""
     document = json.loads((tmp_path / "json").read_text())
     verdicts = {result["name"]: result["verdict"] for result in document["results"]}
-    assert verdicts == {"acme.fail": "fail", check: "unknown"}
+    assert verdicts == {"acme.warn": "warn", check: "unknown"}
     assert stdout == (tmp_path / "text").read_text()
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(FORMATS)
 
@@ -140,7 +141,7 @@ def test_list_shows_names_issues_and_requirements(plugins: Path, tmp_path: Path)
     done = run("gate", "acme", "--list", cwd=tmp_path, plugins=plugins)
     assert done.returncode == 0
     assert done.stdout.splitlines()[0].split() == ["Check", "Issue", "Requires", "Holds", "when"]
-    assert "acme.online  1      network   acme is well" in done.stdout
+    assert "acme.online 1 network acme is well" in " ".join(done.stdout.split())
 
 
 def test_broken_third_party_does_not_stop_the_gate(tmp_path: Path) -> None:

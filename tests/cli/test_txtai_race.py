@@ -90,7 +90,8 @@ def test_race_is_a_subcommand(command: CommandLine) -> None:
 
 def test_checkout_is_raced_beside_the_others(command: CommandLine, tmp_path: Path) -> None:
     """With --backend the checkout has a column, a verdict and a picture of its own, between legacy and fixed."""
-    write_checkout(tmp_path / "mine", DOUBLE)
+    # Two initialisations at once, left to chance, end the process now and then.
+    write_checkout(tmp_path / "mine", DOUBLE.replace("self._ensure_initialized()\n        await", "await"))
     done = command(*QUICK, "--backend", "mine", "--format", "json", "--html", "race.html")
     assert done.code == ExitCode.FINDING
     assert done.document["tables"][0]["columns"] == ["fault", "legacy 7e4adce5", "fixed", "yours"]

@@ -16,6 +16,7 @@ from alwrity_checks.redaction import Secret
 FAULT = Rule("ACME001", "acme is well", Severity.ERROR, 1, "why", "mend it", "how", "so")
 DOUBT = Rule("ACME002", "acme is quiet", Severity.WARNING, 1, "why", "mend it", "how", "so")
 NETWORK = frozenset({Requirement(RequirementKind.NETWORK)})
+AFTER_WARN = frozenset({Requirement(RequirementKind.CHECK, ("acme.warn",))})
 
 
 @dataclass(frozen=True)
@@ -75,8 +76,8 @@ CHECKS = [
     Acme("acme.known", known),
     Acme("acme.silent", silent),
     Acme("acme.leak", leak),
-    Acme("acme.hang", hang),
-    Acme("acme.block", block),
+    Acme("acme.hang", hang, AFTER_WARN),
+    Acme("acme.block", block, AFTER_WARN),
     Acme("acme.online", well, NETWORK),
 ]
 """
