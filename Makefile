@@ -104,14 +104,14 @@ $(VENV)/lowest/.installed: pyproject.toml constraints-lowest.txt tests/release/l
 	rm -rf $(VENV)/lowest
 	$(BIN)/python -m venv $(VENV)/lowest
 	$(VENV)/lowest/bin/python -m pip --disable-pip-version-check --quiet install --constraint constraints-lowest.txt \
-		--requirement tests/release/lowest.in --editable '.[adopt,fastapi,health,hf]'
+		--requirement tests/release/lowest.in --editable '.[adopt,fast,fastapi,fleet,health,hf,zstd]'
 	@touch $@
 
 $(VENV)/newest/.installed: pyproject.toml tests/release/lowest.in | $(VENV)/bin/python
 	rm -rf $(VENV)/newest
 	$(BIN)/python -m venv $(VENV)/newest
 	$(VENV)/newest/bin/python -m pip --disable-pip-version-check --quiet install --upgrade \
-		--requirement tests/release/lowest.in --editable '.[adopt,fastapi,health,hf]'
+		--requirement tests/release/lowest.in --editable '.[adopt,fast,fastapi,fleet,health,hf,zstd]'
 	@touch $@
 
 $(VENV)/.installed-openai-2: Makefile constraints.txt | $(VENV)/.installed-test
