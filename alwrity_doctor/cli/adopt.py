@@ -49,6 +49,14 @@ def adopt(  # noqa: PLR0913 - each parameter is an option of the command
             "[default: requirements.txt, and requirements-FEATURE.txt of the servers with one feature]",
         ),
     ] = None,
+    install_from: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Where pip gets alwrity-doctor from, such as git+https://HOST/OWNER/REPOSITORY@v0.1.0.  "
+            "[default: the index that it is set to]",
+        ),
+    ] = None,
     python: PythonOption = None,
     use_env: UseEnvOption = False,
     env_file: EnvFileOption = None,
@@ -75,6 +83,7 @@ def adopt(  # noqa: PLR0913 - each parameter is an option of the command
         contract=contract,
         patch=patch,
         requirements=tuple(requirements or ()),
+        origin=install_from or "",
         env_files=tuple(env_file or ()),
     )
     found = named_checkout(backend, python, use_env=use_env)

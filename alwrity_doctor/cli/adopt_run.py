@@ -44,6 +44,7 @@ class Wish:
     contract: bool
     patch: Path | None
     requirements: tuple[str, ...]
+    origin: str
     env_files: tuple[Path, ...]
 
 
@@ -102,7 +103,7 @@ async def _plan(one: _Run, issues: Sequence[int], observers: Sequence[Observer])
 
     for observer in observers:
         observer.notify(Event("started", _COMMAND, f"{one.wish.backend} is read"))
-    one.planned = await asyncio.to_thread(plan, one.checkout, issues, one.wish.requirements)
+    one.planned = await asyncio.to_thread(plan, one.checkout, issues, one.wish.requirements, one.wish.origin)
     for observer in observers:
         observer.notify(Event("finished", _COMMAND))
     if one.wish.apply and one.adoption.changes:

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from alwrity_checks.adoption.dependency import Dependencies, dependencies
+from alwrity_checks.adoption.dependency import Dependencies, checked_origin, dependencies
 from alwrity_checks.adoption.sources import CheckoutSources
 from alwrity_checks.backend.checkout import find_checkout
+from alwrity_checks.errors import ConfigurationError
 from alwrity_doctor import __version__
 from tests.support.scanned_checkout import lay_out
 
@@ -146,3 +147,69 @@ def test_where_it_comes_from_is_told_once(tmp_path: Path) -> None:
     found = wanted(tmp_path, {MAIN: "fastapi\n", "backend/requirements-x.txt": "fastapi\n"}, {"fastapi"})
     assert len(found.changes) == 2
     assert len(found.notes) == 1
+
+
+HERE = "git+https://example.com/ours/alwrity-doctor.git@v0.1.0"
+
+
+@pytest.mark.parametrize(
+    ("text", "becomes"),
+    [
+        ("fastapi\n", f"fastapi\n\n{COMMENT}\nalwrity-doctor[hf] @ {HERE}\n"),
+        ("alwrity-doctor[txtai]>=0.1,<0.2  # ours\r\nx\r\n", f"alwrity-doctor[hf,txtai] @ {HERE}  # ours\r\nx\r\n"),
+        (
+            "alwrity-doctor @ https://example.com/old.whl ; python_version >= '3.11'\n",
+            f'alwrity-doctor[hf] @ {HERE} ; python_version >= "3.11"\n',
+        ),
+        (f"alwrity-doctor[txtai] @ {HERE}\n", f"alwrity-doctor[hf,txtai] @ {HERE}\n"),
+    ],
+)
+def test_the_origin_can_be_named(tmp_path: Path, text: str, becomes: str) -> None:
+    """Then nothing is left to an index, and nobody is told to look there; a second time there is nothing to do."""
+    lay_out(tmp_path, {MAIN: text})
+    found = dependencies(CheckoutSources(find_checkout(tmp_path)), {"hf"}, (), HERE)
+    assert found.changes[0].after == becomes
+    assert not any("index" in note for note in found.notes)
+    lay_out(tmp_path, {MAIN: becomes})
+    assert dependencies(CheckoutSources(find_checkout(tmp_path)), {"hf"}, (), HERE).changes == ()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        HERE,
+        "git+ssh://git@example.com/ours/doctor.git@main#subdirectory=doctor",
+        "https://example.com/wheels/alwrity_doctor-0.1.0-py3-none-any.whl#sha256=" + "0" * 64,
+        "file:///srv/wheels/alwrity_doctor-0.1.0-py3-none-any.whl",
+        "git+https://${TOKEN}@example.com/ours/doctor.git",
+        "git+https://x-access-token:${TOKEN}@example.com/ours/doctor.git",
+    ],
+)
+def test_an_origin_that_pip_reads_is_written_as_it_is(url: str) -> None:
+    """Variables are left to pip, which exchanges them."""
+    assert checked_origin(url) == url
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("git@example.com:ours/doctor.git", "no https, ssh or file URL"),
+        ("http://example.com/doctor.whl", "no https, ssh or file URL"),
+        ("ssh://git@example.com/ours/doctor.git", "no https, ssh or file URL"),
+        ("https://example.com/doctor.whl\nevil", "no https, ssh or file URL"),
+        ("https://example.com/doctor.whl --pre", "no https, ssh or file URL"),
+        ("../doctor", "no https, ssh or file URL"),
+        ("https://[::1/doctor.whl", "pip cannot install"),
+        ("git+https://me:hunter2hunter2@example.com/doctor.git", "user name or password"),
+        ("git+https://ghp_abcdefghijklmnopqrstuvwxyz0123456789@example.com/doctor.git", "user name or password"),
+        ("https://example.com/doctor.whl?token=hf_abcdefghijklmnopqrstuvwxyzabcdefgh", "looks like a secret"),
+    ],
+)
+def test_an_origin_that_is_none_or_holds_a_secret_is_refused(url: str, said: str) -> None:
+    """The file is committed: what pip cannot read there, or nobody else may, is not written; nor is it repeated."""
+    with pytest.raises(ConfigurationError) as caught:
+        checked_origin(url)
+    assert said in caught.value.diagnosis
+    assert caught.value.remedy
+    assert "hunter2" not in str(caught.value)
+    assert "abcdefgh" not in str(caught.value)

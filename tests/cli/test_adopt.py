@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import time
 from importlib.resources import files
@@ -63,6 +64,19 @@ def test_by_default_nothing_is_written(tmp_path: Path) -> None:
     assert "neverShown" not in done.stdout
     git(root, "apply", str(tmp_path / "patch"))
     assert adopt(root, "--check").returncode == 0
+
+
+def test_the_origin_stands_in_the_requirements(tmp_path: Path) -> None:
+    """Each issue's line has it; nobody is sent to an index."""
+    root = adoptable(tmp_path / "checkout")
+    done = adopt(root, "--install-from", "https://example.com/d.whl", "--patch", str(tmp_path / "patch"))
+    assert done.returncode == 0, done.stderr
+    added = [
+        line for line in (tmp_path / "patch").read_text("utf-8").splitlines() if line.startswith("+alwrity-doctor")
+    ]
+    assert len(added) == 1
+    assert re.fullmatch(r"\+alwrity-doctor\[[a-z,]+\] @ https://example\.com/d\.whl", added[0])
+    assert "pip takes" not in " ".join(done.stdout.split())
 
 
 def test_check_is_for_ci(tmp_path: Path) -> None:
@@ -131,6 +145,8 @@ def test_a_refusal_names_the_place_and_spares_the_others(tmp_path: Path) -> None
         (["adopt", "--backend", ".", "--patch", "no/such/x"], "cannot be written"),
         (["adopt", "3", "--backend", ".", "--apply", "--branch=-x"], "is no name for a branch"),
         (["adopt", "3", "--backend", ".", "--python", "nowhere"], "is no interpreter"),
+        (["adopt", "3", "--backend", ".", "--install-from", "../doctor"], "no https, ssh or file URL"),
+        (["adopt", "3", "--backend", ".", "--install-from", "https://me:secret@host/d.whl"], "would write a user name"),
     ],
 )
 def test_wrong_usage_ends_with_2(tmp_path: Path, arguments: list[str], said: str) -> None:

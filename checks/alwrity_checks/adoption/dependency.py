@@ -12,8 +12,10 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 from alwrity_checks.adoption.proposal import Change, Refusal
+from alwrity_checks.errors import ConfigurationError
 from alwrity_checks.redaction import scrub
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
     from alwrity_checks.adoption.sources import CheckoutSources, Overlay
 
-__all__ = ["DISTRIBUTION", "Dependencies", "dependencies"]
+__all__ = ["DISTRIBUTION", "Dependencies", "checked_origin", "dependencies"]
 
 DISTRIBUTION: Final = "alwrity-doctor"
 _MAIN: Final = "requirements.txt"
@@ -32,9 +34,14 @@ _SERVER: Final = "fastapi"
 _COMMENT: Final = "# The components behind the modules that alwrity-doctor adopt wrote"
 _FROM: Final = (
     f"pip takes {DISTRIBUTION} from the index that it is set to: look whose project has that name there. Where it "
-    f"has none, write `{DISTRIBUTION}[…] @ URL` in the line's place."
+    f"has none, say where it comes from: --install-from URL."
 )
 """A name that nobody has registered is anybody's."""
+_ORIGIN: Final = re.compile(r"(?:git\+(?:https|ssh)|https|file)://[^\s#]+(?:#[^\s#]+)?")
+"""What pip installs from, over a line on which nobody can exchange it."""
+_HARMLESS_USER: Final = re.compile(r"(?:git|\$\{[A-Z0-9_]+\}|[a-z0-9-]+:\$\{[A-Z0-9_]+\})")
+"""ssh's user at a forge, or a variable that pip itself exchanges for what its environment holds."""
+_AN_ORIGIN: Final = "write it as pip reads it, such as git+https://HOST/OWNER/REPOSITORY@v0.1.0"
 _LONGEST: Final = 60
 _TRAILING: Final = re.compile(r"(?:^|\s+)#.*$")
 _EGG: Final = re.compile(r"#egg=alwrity[-_.]doctor\b|/alwrity[-_.]doctor\b", re.IGNORECASE)
@@ -57,13 +64,38 @@ class _Line:
     requirement: Requirement | None
 
 
+def checked_origin(url: str) -> str:
+    """Return a URL that pip can install alwrity-doctor from, as it will stand in the requirements.
+
+    Raises ConfigurationError for what pip cannot read, for a line that is not encrypted, and for a secret: the file is
+    committed.
+    """
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    try:
+        parts = urlsplit(url)
+        read = _ORIGIN.fullmatch(url) is not None and Requirement(f"{DISTRIBUTION} @ {url}").url == url
+    except (InvalidRequirement, ValueError) as error:
+        raise ConfigurationError("pip cannot install from what --install-from names", _AN_ORIGIN) from error
+    if not read:
+        raise ConfigurationError("--install-from names no https, ssh or file URL that pip reads", _AN_ORIGIN)
+    user, _, host = parts.netloc.rpartition("@")
+    if user and not _HARMLESS_USER.fullmatch(user):
+        remedy = "write ${NAME} in its place: pip puts in what the environment variable NAME holds"
+        raise ConfigurationError("--install-from would write a user name or password into a committed file", remedy)
+    rest = parts._replace(netloc=host).geturl()
+    if scrub(rest) != rest:
+        raise ConfigurationError("--install-from holds what looks like a secret", "leave it to pip's own settings")
+    return url
+
+
 def dependencies(
-    sources: CheckoutSources | Overlay, extras: Collection[str], named: Sequence[str] = ()
+    sources: CheckoutSources | Overlay, extras: Collection[str], named: Sequence[str] = (), origin: str = ""
 ) -> Dependencies:
     """Return the changes after which the backend's requirements install alwrity-doctor with `extras`.
 
     `named` are the files to change (relative to the backend's directory); else those that its servers are installed
-    from.
+    from. `origin` is the URL to install it from, as `checked_origin` returns it; else that is left to pip's index.
     """
     paths = list(named) or [path for path in _requirement_files(sources) if _starts_a_server(sources, path)]
     if not paths:
@@ -79,12 +111,12 @@ def dependencies(
             continue
         lines = list(_lines(text))
         wanted = set(extras) if path == _MAIN or path in named else set(extras) & _covered(lines, extras)
-        refusals += _refusals(path, text, lines, wanted)
-        after = _with_line(text, lines, wanted)
+        refusals += _refusals(path, text, lines, wanted, origin)
+        after = _with_line(text, lines, wanted, origin)
         if after != text:
             changes.append(Change(path, text, after))
             notes += _notes(path, lines, wanted)
-            if not any(_name(line) == DISTRIBUTION for line in lines) and _FROM not in notes:
+            if not origin and not any(_name(line) == DISTRIBUTION for line in lines) and _FROM not in notes:
                 notes.append(_FROM)
     return Dependencies(() if refusals else tuple(changes), tuple(notes), tuple(refusals))
 
@@ -141,10 +173,12 @@ def _covered(lines: Sequence[_Line], extras: Collection[str]) -> set[str]:
     return {extra for extra in extras if names & (_own((extra,)).keys() - base.keys())}
 
 
-def _wanted_line(extras: Collection[str]) -> str:
+def _wanted_line(extras: Collection[str], origin: str) -> str:
     from packaging.version import Version
 
     shown = f"[{','.join(sorted(extras))}]" if extras else ""
+    if origin:
+        return f"{DISTRIBUTION}{shown} @ {origin}"
     try:
         release = Version(version(DISTRIBUTION)).release
     except PackageNotFoundError:
@@ -155,31 +189,45 @@ def _wanted_line(extras: Collection[str]) -> str:
     return f"{DISTRIBUTION}{shown}>={'.'.join(map(str, release))},<{below}"
 
 
-def _with_line(text: str, lines: Sequence[_Line], extras: Collection[str]) -> str:
+def _with_line(text: str, lines: Sequence[_Line], extras: Collection[str], origin: str) -> str:
     newline = "\r\n" if "\r\n" in text else "\n"
     own = next((line for line in lines if _name(line) == DISTRIBUTION), None)
     if own is not None and own.requirement is not None:
-        merged = sorted(own.requirement.extras | set(extras))
-        if own.requirement.extras >= set(extras):
+        moved = bool(origin) and own.requirement.url != origin
+        if own.requirement.extras >= set(extras) and not moved:
             return text
         parts = text.split("\n")
-        shown = re.sub(r"^(\s*[\w.-]+)(?:\s*\[[^\]]*\])?", rf"\1[{','.join(merged)}]", parts[own.number - 1], count=1)
-        parts[own.number - 1] = shown
+        merged = own.requirement.extras | set(extras)
+        change = _moved if moved else _completed
+        parts[own.number - 1] = change(parts[own.number - 1], own.requirement, merged, origin)
         return "\n".join(parts)
     if any(_EGG.search(line.text) for line in lines if not line.text.lstrip().startswith("#")):
         return text
     ended = text if not text or text.endswith("\n") else text + newline
     blank = newline if ended and not ended.endswith(newline * 2) else ""
-    return f"{ended}{blank}{_COMMENT}{newline}{_wanted_line(extras)}{newline}"
+    return f"{ended}{blank}{_COMMENT}{newline}{_wanted_line(extras, origin)}{newline}"
 
 
-def _refusals(path: str, text: str, lines: Sequence[_Line], extras: Collection[str]) -> Iterator[Refusal]:
+def _completed(line: str, _: Requirement, extras: Collection[str], __: str) -> str:
+    shown = ",".join(sorted(extras))
+    return re.sub(r"^(\s*[\w.-]+)(?:\s*\[[^\]]*\])?", rf"\1[{shown}]", line, count=1)
+
+
+def _moved(line: str, own: Requirement, extras: Collection[str], origin: str) -> str:
+    """Return the line with another origin: a release that it named is the origin's to say."""
+    end = "\r" if line.endswith("\r") else ""
+    comment = _TRAILING.search(line.rstrip("\r"))
+    marker = f" ; {own.marker}" if own.marker else ""
+    return f"{_wanted_line(extras, origin)}{marker}{comment[0] if comment else ''}{end}"
+
+
+def _refusals(path: str, text: str, lines: Sequence[_Line], extras: Collection[str], origin: str) -> Iterator[Refusal]:
     from packaging.requirements import Requirement
 
     if re.search(r"^[^#\n]*--hash=", text, re.MULTILINE):
-        remedy = f"add {_wanted_line(extras)} to the file that it is compiled from, then compile it again"
+        remedy = f"add {_wanted_line(extras, origin)} to the file that it is compiled from, then compile it again"
         yield Refusal(path, None, "its lines are pinned by hashes, so that it is made by a program", remedy)
-    ours = {**_own(extras), DISTRIBUTION: Requirement(_wanted_line(extras))}
+    ours = {**_own(extras), DISTRIBUTION: Requirement(_wanted_line(extras, origin))}
     for line in lines:
         own = ours.get(_name(line))
         if line.requirement is not None and own is not None and _exclude(line.requirement.specifier, own.specifier):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
-from alwrity_checks.adoption.dependency import DISTRIBUTION, dependencies
+from alwrity_checks.adoption.dependency import DISTRIBUTION, checked_origin, dependencies
 from alwrity_checks.adoption.faces import FACES, face
 from alwrity_checks.adoption.proposal import Change, Proposal, Refusal
 from alwrity_checks.adoption.sources import MARK, CheckoutSources, Overlay, Unmarked
@@ -57,21 +57,23 @@ def ordered_issues(named: Sequence[int]) -> tuple[int, ...]:
     return tuple(sorted(set(named) or set(FACES)))
 
 
-def plan(checkout: Checkout, issues: Iterable[int], requirements: Sequence[str] = ()) -> Adoption:
+def plan(checkout: Checkout, issues: Iterable[int], requirements: Sequence[str] = (), origin: str = "") -> Adoption:
     """Return what would be written into a checkout for these issues; nothing is written, and nothing of it is run.
 
     `requirements` are the files that install the backend, relative to its directory or to the repository's root; found
-    where none is named. Takes seconds: every file that mentions a module is looked at. Raises MissingExtra where libcst
-    is missing.
+    where none is named. `origin` is the URL that alwrity-doctor is installed from; "" leaves it to pip's index. Takes
+    seconds: every file that mentions a module is looked at. Raises MissingExtra where libcst is missing, and
+    ConfigurationError for an origin that cannot be written down.
     """
     parsed("")  # says at once that the extra is missing, before a face meets it
+    origin = checked_origin(origin) if origin else ""
     sources = CheckoutSources(checkout)
     seen: CheckoutSources | Overlay = sources
     files = [_seen_from_backend(sources, one) for one in requirements]
     proposals = []
     for issue in issues:
         shown = Unmarked(seen)
-        proposal = _marked(_complete(_proposed(issue, shown), shown, files), seen)
+        proposal = _marked(_complete(_proposed(issue, shown), shown, files, origin), seen)
         proposals.append(proposal)
         if proposal.changes:
             seen = Overlay(seen, proposal.changes)
@@ -101,12 +103,12 @@ def _proposed(issue: int, seen: Unmarked) -> Proposal:
         return Proposal(issue, refusals=(refused("", misfit),))
 
 
-def _complete(proposal: Proposal, seen: Unmarked, requirements: Sequence[str]) -> Proposal:
+def _complete(proposal: Proposal, seen: Unmarked, requirements: Sequence[str], origin: str) -> Proposal:
     """Return a proposal with the line that installs what its modules import, and without changes if it is refused."""
     refusals = [*(_precise(one, seen) for one in proposal.refusals), *_unfit(proposal.changes, seen)]
     if refusals:
         return replace(proposal, changes=(), refusals=tuple(refusals), done=False)
-    wanted = dependencies(Overlay(seen, proposal.changes), proposal.extras, requirements)
+    wanted = dependencies(Overlay(seen, proposal.changes), proposal.extras, requirements, origin)
     if wanted.refusals:
         precise = tuple(_precise(one, seen) for one in wanted.refusals)
         return replace(proposal, changes=(), refusals=precise, done=False)
