@@ -38,6 +38,8 @@ _MEMORY: Final = re.compile(
     r"|out of memory",
     re.IGNORECASE,
 )
+_NO_FRAME: Final = re.compile(r"<function .*> returned NULL without setting an exception", re.DOTALL)
+"""Of a function in Python, CPython 3.11 says so where it found no memory for a frame (seen in 3.11.7, RLIMIT_AS)."""
 _BY_TEXT: Final[tuple[tuple[Reason, re.Pattern[str]], ...]] = (
     (
         Reason.FILE_TRUNCATED,
@@ -144,6 +146,8 @@ def _is_memory(error: BaseException) -> bool:
         return error.reason is Reason.OUT_OF_MEMORY
     if isinstance(error, OSError):
         return error.errno == errno.ENOMEM or getattr(error, "winerror", None) in _NOT_ENOUGH
+    if isinstance(error, SystemError):
+        return _NO_FRAME.match(str(error)) is not None
     # An error in a file's content may quote anything; memory is told by those that come from native code.
     return (
         isinstance(error, RuntimeError) or type(error).__module__.startswith(("safetensors", "onnxruntime"))

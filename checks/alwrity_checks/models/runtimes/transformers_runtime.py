@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -112,6 +113,8 @@ class TransformersSession:
 
         self._model = model
         self._cache: Any = DynamicCache(config=model.config)
+        # transformers 5.24 gave the argument another name, and 5.40 will know the old one no more.
+        self._named = "cache" if "cache" in signature(model.forward).parameters else "past_key_values"
 
     def advance(self, tokens: Sequence[int]) -> NDArray[np.float32]:
         """Take `tokens` and return the logits of the next one; see Session."""
@@ -120,10 +123,7 @@ class TransformersSession:
         with told("generating"), torch.inference_mode():
             # The logits of the last position alone: of all positions they would be tokens x vocabulary x 4 bytes.
             answered = self._model(
-                input_ids=torch.tensor([list(tokens)]),
-                past_key_values=self._cache,
-                use_cache=True,
-                logits_to_keep=1,
+                input_ids=torch.tensor([list(tokens)]), use_cache=True, logits_to_keep=1, **{self._named: self._cache}
             )
             logits: NDArray[np.float32] = answered.logits[0, -1].float().numpy()
         return logits
