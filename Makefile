@@ -26,8 +26,8 @@ test: $(VENV)/.installed-test $(VENV)/.installed-openai-2 $(VENV)/.installed-axe
 test-lowest: $(VENV)/lowest/.installed  ## run the quick core of the tests with the oldest releases that the bounds allow
 	$(VENV)/lowest/bin/python -m pytest -p no:cacheprovider -n 2 --dist loadfile @tests/release/lowest.txt
 
-test-newest: $(VENV)/newest/.installed  ## the same with whatever the index has, whether it was recorded or not
-	$(VENV)/newest/bin/python -m pytest -p no:cacheprovider -n 2 --dist loadfile @tests/release/lowest.txt
+test-newest: $(VENV)/newest/.installed  ## run every test with whatever the index has, whether it was recorded or not
+	$(VENV)/newest/bin/python -m pytest -p no:cacheprovider -n $(WORKERS) --dist loadfile
 
 release-check: $(VENV)/.installed-test  ## install the wheel where nothing else is, measure it, and try it there
 	$(BIN)/python -m tests.release.check
@@ -107,11 +107,12 @@ $(VENV)/lowest/.installed: pyproject.toml constraints-lowest.txt tests/release/l
 		--requirement tests/release/lowest.in --editable '.[adopt,fast,fastapi,fleet,health,hf,zstd]'
 	@touch $@
 
-$(VENV)/newest/.installed: pyproject.toml tests/release/lowest.in | $(VENV)/bin/python
+$(VENV)/newest/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
 	rm -rf $(VENV)/newest
 	$(BIN)/python -m venv $(VENV)/newest
+	grep '^torch==' constraints.txt > $(VENV)/newest/constraints.txt
 	$(VENV)/newest/bin/python -m pip --disable-pip-version-check --quiet install --upgrade \
-		--requirement tests/release/lowest.in --editable '.[adopt,fast,fastapi,fleet,health,hf,zstd]'
+		--constraint $(VENV)/newest/constraints.txt --editable '.[test]'
 	@touch $@
 
 $(VENV)/.installed-openai-2: Makefile constraints.txt | $(VENV)/.installed-test
