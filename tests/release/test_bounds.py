@@ -13,7 +13,7 @@ from packaging.version import Version
 from tests.release.building import ROOT
 
 PROJECT: Final[dict[str, Any]] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-LOWEST_EXTRAS: Final = ("adopt", "fastapi", "health", "hf")
+LOWEST_EXTRAS: Final = ("adopt", "fast", "fastapi", "fleet", "health", "hf", "zstd")
 """The extras whose oldest releases `make test-lowest` installs; the others carry runtimes of a gigabyte."""
 
 
