@@ -34,7 +34,7 @@ _SERVER: Final = "fastapi"
 _COMMENT: Final = "# The components behind the modules that alwrity-doctor adopt wrote"
 _FROM: Final = (
     f"pip takes {DISTRIBUTION} from the index that it is set to: look whose project has that name there. Where it "
-    f"has none, say where it comes from: --install-from URL."
+    "has none, say where it comes from: --install-from URL."
 )
 """A name that nobody has registered is anybody's."""
 _ORIGIN: Final = re.compile(r"(?:git\+(?:https|ssh)|https|file)://[^\s#]+(?:#[^\s#]+)?")
@@ -197,9 +197,8 @@ def _with_line(text: str, lines: Sequence[_Line], extras: Collection[str], origi
         if own.requirement.extras >= set(extras) and not moved:
             return text
         parts = text.split("\n")
-        merged = own.requirement.extras | set(extras)
-        change = _moved if moved else _completed
-        parts[own.number - 1] = change(parts[own.number - 1], own.requirement, merged, origin)
+        line, merged = parts[own.number - 1], own.requirement.extras | set(extras)
+        parts[own.number - 1] = _moved(line, own.requirement, merged, origin) if moved else _completed(line, merged)
         return "\n".join(parts)
     if any(_EGG.search(line.text) for line in lines if not line.text.lstrip().startswith("#")):
         return text
@@ -208,7 +207,7 @@ def _with_line(text: str, lines: Sequence[_Line], extras: Collection[str], origi
     return f"{ended}{blank}{_COMMENT}{newline}{_wanted_line(extras, origin)}{newline}"
 
 
-def _completed(line: str, _: Requirement, extras: Collection[str], __: str) -> str:
+def _completed(line: str, extras: Collection[str]) -> str:
     shown = ",".join(sorted(extras))
     return re.sub(r"^(\s*[\w.-]+)(?:\s*\[[^\]]*\])?", rf"\1[{shown}]", line, count=1)
 
