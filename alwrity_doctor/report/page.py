@@ -21,7 +21,7 @@ _NARROWEST: Final = 40
 """A pseudo-terminal may call itself 0 columns wide."""
 _GAP: Final = 2
 _WIDEST: Final = 48
-"""What is longer than this in a table's cell continues on the cell's next line."""
+"""What is longer than this in a table's cell continues on the cell's next line, where others need the room."""
 _ROW_HEAD: Final = 18
 """A table's first column is cut down to this, or to two fifths of the page, before another one moves below."""
 _ROW_HEAD_IN_NEED: Final = 24
@@ -93,14 +93,16 @@ class Page:
         usual = max(_ROW_HEAD, self._console.width * 2 // 5)
         # The last try is the first two's, for a table that cannot be had in one part.
         for wrapped, head in ((False, usual), (True, usual), (True, min(usual, _ROW_HEAD_IN_NEED)), (True, usual)):
-            widths = [min(_WIDEST, _width(*column, wrapped=wrapped)) for column in columns]
+            whole = [_width(*column, wrapped=wrapped) for column in columns]
+            widths = [min(_WIDEST, width) for width in whole]
             parts = list(_parts(widths, self._console.width - min(widths[0], head)))
             if len(parts) == 1:
                 break
         for number, part in enumerate(parts):
             if number:
                 self.blank()
-            self._part([[row[0], *row[part]] for row in cells], widths[part])
+            fitted = list(_widened(widths[part], whole[part], self._console.width - widths[0]))
+            self._part([[row[0], *row[part]] for row in cells], fitted)
 
     def _part(self, cells: Sequence[Sequence[Text]], widths: Sequence[int]) -> None:
         from rich import box
@@ -130,6 +132,15 @@ def _parts(widths: Sequence[int], room: int) -> Iterator[slice]:
             start, used = index, 0
         used += width + _GAP
     yield slice(start, len(widths))
+
+
+def _widened(widths: Sequence[int], whole: Sequence[int], room: int) -> Iterator[int]:
+    """Yield the widths of columns, those that were cut with what the others leave of `room`."""
+    left = room - sum(width + _GAP for width in widths)
+    for width, wanted in zip(widths, whole, strict=True):
+        more = max(0, min(left, wanted - width))
+        left -= more
+        yield width + more
 
 
 def _width(head: Text, *cells: Text, wrapped: bool) -> int:

@@ -128,6 +128,16 @@ def test_columns_of_a_table_that_do_not_fit_continue_below_with_the_rows_name() 
     assert max(map(cell_len, output.splitlines())) <= 60
 
 
+@pytest.mark.parametrize(("width", "words"), [(160, 17), (80, 14)])
+def test_a_long_text_of_a_table_takes_what_the_other_columns_leave(width: int, words: int) -> None:
+    """Prose stands in long lines, and a path in one, where there is room for them."""
+    path = "backend/services/intelligence/agents/core_agent_framework.py"
+    table = Table("Notes", ("of", "file", "note"), (("issue 1", path, "word " * 40),))
+    output = render(replace(shared_report(), tables=(table,)), width=width)
+    assert path in output
+    assert max(line.count("word") for line in output.splitlines()) == words
+
+
 def test_a_failed_check_without_a_finding_is_named_as_the_cause() -> None:
     """A verdict that no finding backs still leads somewhere."""
     result = CheckResult("a.b", "the sky is blue", 1, Verdict.FAIL, reason="it is grey")
