@@ -15,6 +15,7 @@ import pytest
 from alwrity_checks.logs.engine import scan
 from alwrity_checks.logs.probe import Probe, SkipReason
 from alwrity_checks.logs.streams import open_streams
+from tests.support.processes import ended
 from tests.support.triage_counting import Counted, Counting, Remembering
 from tests.support.triage_dying import Dying, Failing
 
@@ -112,9 +113,8 @@ def test_an_interrupt_leaves_no_process_behind(tmp_path: Path) -> None:
             assert time.monotonic() < deadline
             assert process.poll() is None
             time.sleep(0.02)
-        readers = [psutil.Process(int(one.name)) for one in traces.iterdir()]
+        readers = [int(one.name) for one in traces.iterdir()]
         os.killpg(process.pid, signal.SIGINT)
         _, told = process.communicate(timeout=20)
     assert told.decode().rstrip().endswith("KeyboardInterrupt")
-    psutil.wait_procs(readers, timeout=10)
-    assert not any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in readers)
+    assert all(ended(reader) for reader in readers)

@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from typing import TYPE_CHECKING
 
 import psutil
@@ -44,6 +43,7 @@ from alwrity_checks.models.errors import ModelError, ModelUnavailable
 from alwrity_checks.models.reasons import Reason
 from alwrity_checks.models.steps import Precision
 from tests.support.models_bench import MEBI, bench, child, result, told_usage
+from tests.support.processes import ended
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -186,19 +186,7 @@ def test_stopping_ends_the_child_and_what_it_started(tmp_path: Path) -> None:
     stop = threading.Event()
     with pytest.raises(Stopped):
         run_case(_CASE, tmp_path, _SMALL, stop=stop, notify=lambda _phase: stop.set(), command=child(script))
-    assert _gone(int(place.read_text()))
-
-
-def _gone(pid: int) -> bool:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        try:
-            if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
-                return True
-        except psutil.NoSuchProcess:
-            return True
-        time.sleep(0.02)
-    return False
+    assert ended(int(place.read_text()))
 
 
 def test_a_child_ends_with_its_parent(tiny_qwen: Path) -> None:
@@ -227,7 +215,7 @@ def test_a_child_ends_with_its_parent(tiny_qwen: Path) -> None:
     finally:
         parent.kill()
         parent.communicate()
-    assert _gone(measuring.pid)
+    assert ended(measuring.pid)
 
 
 class _Subject:

@@ -8,7 +8,6 @@ import sys
 import time
 from pathlib import Path
 
-import psutil
 import pytest
 
 from alwrity_checks.models.decision import Course, Verdict, decide
@@ -18,6 +17,7 @@ from alwrity_checks.models.rehearsal import rehearse
 from alwrity_checks.models.steps import Precision, Runtime, Step
 from alwrity_checks.models.synthetic import write_checkpoint
 from alwrity_checks.models.verdicts import Verdicts, fingerprint
+from tests.support.processes import ended
 
 STEP = Step("acme/model", Runtime.TRANSFORMERS, Precision.FLOAT32)
 
@@ -175,14 +175,4 @@ def test_a_child_does_not_outlive_its_parent(tmp_path: Path) -> None:
                 time.sleep(0.01)
         finally:
             parent.kill()
-    deadline = time.monotonic() + 60
-    while _is_running(int(told.read_text(encoding="ascii"))):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
-def _is_running(pid: int) -> bool:
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
+    assert ended(int(told.read_text(encoding="ascii")), within=60)

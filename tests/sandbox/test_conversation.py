@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from alwrity_checks.sandbox.conversation import Shown, meet, play
 from alwrity_checks.sandbox.sandbox import Sandbox
 from alwrity_checks.sandbox.target import CheckoutTarget, put_through
 from tests.support.checks import Record, rule
+from tests.support.processes import ended
 from tests.support.sandboxed import heard, sandbox_with
 
 SAYING = """
@@ -60,18 +60,7 @@ def test_silence_has_an_end_and_so_has_the_group(tmp_path: Path, monkeypatch: py
     ).replace("    say(first", "    if act == 'hang':\n        time.sleep(600)\n    say(first")
     said = heard(sandbox_with(tmp_path, monkeypatch, source), silence=2.0)
     assert said[-1] == {"ended": "after 2 s of silence"}
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline and _runs(said[1]["pid"]):
-        time.sleep(0.01)
-    assert not _runs(said[1]["pid"])
-
-
-def _runs(pid: int) -> bool:
-    """Say whether a process is there and not merely waiting to be collected."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
+    assert ended(said[1]["pid"])
 
 
 def test_half_a_line_and_foreign_lines_are_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -228,7 +217,6 @@ class _Deaf:
         """Let it pass."""
 
 
-@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="asks /proc which processes run")
 def test_child_ends_with_its_parent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Killed, this program leaves no process of the checkout behind."""
     import json
@@ -252,7 +240,4 @@ def test_child_ends_with_its_parent(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         assert parent.stdout is not None
         pid = next(told["pid"] for line in parent.stdout if "pid" in (told := json.loads(line)))
         parent.send_signal(signal.SIGKILL)
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline and _runs(pid):
-        time.sleep(0.01)
-    assert not _runs(pid)
+    assert ended(pid)
