@@ -29,7 +29,7 @@ def doctor(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], 
 
 def test_a_report_of_a_start(doctor: CommandLine, tmp_path: Path) -> None:
     """The report names the waits with file and line, has the phases as a table, and writes page and trace."""
-    path = program(tmp_path, "import time\ntime.sleep(0.6)\nserve()\n")
+    path = program(tmp_path, "import time\ntime.sleep(1.5)\nserve()\n")
     files = ("--html", "page.html", "--trace", "trace.json")
     options = ("--threshold", "0.4", "--fail-on", "warn", *files, *JSON)
     done = doctor("startup", "trace", *options, "--", sys.executable, str(path))
@@ -39,7 +39,7 @@ def test_a_report_of_a_start(doctor: CommandLine, tmp_path: Path) -> None:
     location = next(one for result in done.document["results"] for one in result["findings"])["location"]
     assert (location["name"], location["line"]) == (
         "server.py",
-        path.read_text().splitlines().index("time.sleep(0.6)") + 1,
+        path.read_text().splitlines().index("time.sleep(1.5)") + 1,
     )
     phases = done.document["tables"][0]
     assert phases["rows"][0][0] == "sleeping"

@@ -112,7 +112,7 @@ thread.start()
 subprocess.run(["true", "--password", "geheim1234"])
 os.system("PASSWORD=geheim1234 true")
 if os.fork() == 0:
-    time.sleep(0.25)
+    time.sleep(0.6)
     os._exit(0)
 os.wait()
 thread.join()
