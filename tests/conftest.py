@@ -6,6 +6,7 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from alwrity_checks import redaction
 from alwrity_checks.auth.mint import Instance
@@ -13,6 +14,11 @@ from tests.support.transformers_serve import TransformersServe, tiny_model
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+# How long an example takes says how busy the machine is; what the present profile says else, as in CI, stays.
+settings.register_profile("unhurried", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 
 def pytest_configure() -> None:
