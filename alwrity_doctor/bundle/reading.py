@@ -97,8 +97,6 @@ def _refused(why: str) -> ConfigurationError:
 def _archive(path: Path) -> bytes:
     data = bytearray()
     try:
-        if path.is_dir():
-            raise ConfigurationError("it is a directory", "name the archive itself, not where it was unpacked")
         with _stream(path) as file:
             # In steps: asked for all, Python makes room for all before it reads the first byte.
             while len(data) <= _LARGEST_ARCHIVE and (part := file.read(_CHUNK)):
@@ -113,6 +111,8 @@ def _archive(path: Path) -> bytes:
 
 def _stream(path: Path) -> AbstractContextManager[BinaryIO]:
     if str(path) != _STDIN:
+        if path.is_dir():
+            raise ConfigurationError("it is a directory", "name the archive itself, not where it was unpacked")
         return path.open("rb")
     if sys.stdin is None or sys.stdin.closed:
         raise ConfigurationError("standard input is closed", _REMEDY)

@@ -83,7 +83,7 @@ def adopt(  # noqa: PLR0913 - each parameter is an option of the command
         contract=contract,
         patch=patch,
         requirements=tuple(requirements or ()),
-        origin=install_from or "",
+        origin=install_from,
         env_files=tuple(env_file or ()),
     )
     found = named_checkout(backend, python, use_env=use_env)

@@ -44,7 +44,7 @@ class Wish:
     contract: bool
     patch: Path | None
     requirements: tuple[str, ...]
-    origin: str
+    origin: str | None
     env_files: tuple[Path, ...]
 
 

@@ -50,6 +50,10 @@ def after(root: Path, text: str, *extras: str) -> str:
             "alwrity-doctor[fastapi,txtai] @ git+https://example.com/d.git@main\n",
         ),
         ("-e git+https://example.com/d#egg=alwrity-doctor\n", "-e git+https://example.com/d#egg=alwrity-doctor\n"),
+        (
+            "x  # see https://example.com/alwrity-doctor\n",
+            f"x  # see https://example.com/alwrity-doctor\n\n{COMMENT}\nalwrity-doctor[fastapi,txtai]{RELEASE}\n",
+        ),
         ("# alwrity-doctor\n", f"# alwrity-doctor\n\n{COMMENT}\nalwrity-doctor[fastapi,txtai]{RELEASE}\n"),
     ],
 )
@@ -174,6 +178,16 @@ def test_the_origin_can_be_named(tmp_path: Path, text: str, becomes: str) -> Non
     assert dependencies(CheckoutSources(find_checkout(tmp_path)), {"hf"}, (), HERE).changes == ()
 
 
+def test_a_line_whose_origin_is_not_exchanged_is_refused(tmp_path: Path) -> None:
+    """What was asked for would not be done; without the option the line is left as it is."""
+    lay_out(tmp_path, {MAIN: "fastapi\n-e git+https://example.com/d#egg=alwrity-doctor\n"})
+    sources = CheckoutSources(find_checkout(tmp_path))
+    (refusal,) = dependencies(sources, {"hf"}, (), HERE).refusals
+    assert (refusal.path, refusal.line) == ("requirements.txt", 2)
+    assert "--install-from" in refusal.remedy
+    assert dependencies(sources, {"hf"}) == Dependencies()
+
+
 @pytest.mark.parametrize(
     "url",
     [
@@ -199,6 +213,7 @@ def test_an_origin_that_pip_reads_is_written_as_it_is(url: str) -> None:
         ("https://example.com/doctor.whl\nevil", "no https, ssh or file URL"),
         ("https://example.com/doctor.whl --pre", "no https, ssh or file URL"),
         ("../doctor", "no https, ssh or file URL"),
+        ("", "no https, ssh or file URL"),
         ("https://[::1/doctor.whl", "pip cannot install"),
         ("git+https://me:hunter2hunter2@example.com/doctor.git", "user name or password"),
         ("git+https://ghp_abcdefghijklmnopqrstuvwxyz0123456789@example.com/doctor.git", "user name or password"),

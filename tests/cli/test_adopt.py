@@ -145,6 +145,7 @@ def test_a_refusal_names_the_place_and_spares_the_others(tmp_path: Path) -> None
         (["adopt", "--backend", ".", "--patch", "no/such/x"], "cannot be written"),
         (["adopt", "3", "--backend", ".", "--apply", "--branch=-x"], "is no name for a branch"),
         (["adopt", "3", "--backend", ".", "--python", "nowhere"], "is no interpreter"),
+        (["adopt", "3", "--backend", ".", "--install-from", ""], "no https, ssh or file URL"),
         (["adopt", "3", "--backend", ".", "--install-from", "../doctor"], "no https, ssh or file URL"),
         (["adopt", "3", "--backend", ".", "--install-from", "https://me:secret@host/d.whl"], "would write a user name"),
     ],

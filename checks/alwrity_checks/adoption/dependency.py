@@ -149,6 +149,11 @@ def _name(line: _Line) -> str:
     return "" if line.requirement is None else canonicalize_name(line.requirement.name)
 
 
+def _is_ours(line: _Line) -> bool:
+    """Say whether a line installs alwrity-doctor from a path or a URL; one that names it is told by its name."""
+    return _EGG.search(_TRAILING.sub("", line.text)) is not None
+
+
 def _own(extras: Collection[str]) -> Mapping[str, Requirement]:
     """Return what alwrity-doctor itself requires with `extras`, by name."""
     from packaging.requirements import Requirement
@@ -200,7 +205,7 @@ def _with_line(text: str, lines: Sequence[_Line], extras: Collection[str], origi
         line, merged = parts[own.number - 1], own.requirement.extras | set(extras)
         parts[own.number - 1] = _moved(line, own.requirement, merged, origin) if moved else _completed(line, merged)
         return "\n".join(parts)
-    if any(_EGG.search(line.text) for line in lines if not line.text.lstrip().startswith("#")):
+    if any(map(_is_ours, lines)):
         return text
     ended = text if not text or text.endswith("\n") else text + newline
     blank = newline if ended and not ended.endswith(newline * 2) else ""
@@ -226,6 +231,10 @@ def _refusals(path: str, text: str, lines: Sequence[_Line], extras: Collection[s
     if re.search(r"^[^#\n]*--hash=", text, re.MULTILINE):
         remedy = f"add {_wanted_line(extras, origin)} to the file that it is compiled from, then compile it again"
         yield Refusal(path, None, "its lines are pinned by hashes, so that it is made by a program", remedy)
+    for line in lines:
+        if origin and _is_ours(line) and _name(line) != DISTRIBUTION:
+            reason = f"it installs {DISTRIBUTION} in a form in which the origin is not exchanged here"
+            yield Refusal(path, line.number, reason, "take the line out, or leave --install-from out")
     ours = {**_own(extras), DISTRIBUTION: Requirement(_wanted_line(extras, origin))}
     for line in lines:
         own = ours.get(_name(line))

@@ -57,23 +57,25 @@ def ordered_issues(named: Sequence[int]) -> tuple[int, ...]:
     return tuple(sorted(set(named) or set(FACES)))
 
 
-def plan(checkout: Checkout, issues: Iterable[int], requirements: Sequence[str] = (), origin: str = "") -> Adoption:
+def plan(
+    checkout: Checkout, issues: Iterable[int], requirements: Sequence[str] = (), origin: str | None = None
+) -> Adoption:
     """Return what would be written into a checkout for these issues; nothing is written, and nothing of it is run.
 
     `requirements` are the files that install the backend, relative to its directory or to the repository's root; found
-    where none is named. `origin` is the URL that alwrity-doctor is installed from; "" leaves it to pip's index. Takes
+    where none is named. `origin` is the URL that alwrity-doctor is installed from; None leaves it to pip's index. Takes
     seconds: every file that mentions a module is looked at. Raises MissingExtra where libcst is missing, and
     ConfigurationError for an origin that cannot be written down.
     """
     parsed("")  # says at once that the extra is missing, before a face meets it
-    origin = checked_origin(origin) if origin else ""
+    url = "" if origin is None else checked_origin(origin)
     sources = CheckoutSources(checkout)
     seen: CheckoutSources | Overlay = sources
     files = [_seen_from_backend(sources, one) for one in requirements]
     proposals = []
     for issue in issues:
         shown = Unmarked(seen)
-        proposal = _marked(_complete(_proposed(issue, shown), shown, files, origin), seen)
+        proposal = _marked(_complete(_proposed(issue, shown), shown, files, url), seen)
         proposals.append(proposal)
         if proposal.changes:
             seen = Overlay(seen, proposal.changes)

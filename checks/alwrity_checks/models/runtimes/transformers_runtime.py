@@ -90,13 +90,15 @@ class TransformersModel:
                 remedy(Reason.FILE_CORRUPT),
             )
         self._model: Any = model.eval()
+        # transformers 5.24 gave the argument another name, and 5.40 will know the old one no more.
+        self._cache_argument = "cache" if "cache" in signature(model.forward).parameters else "past_key_values"
         self.vocabulary = int(self._model.config.get_text_config().vocab_size)
         most = config.get("max_position_embeddings")
         self.context = min(context, most) if isinstance(most, int) and most > 0 else context
 
     def session(self, tokens: int | None = None) -> TransformersSession:  # noqa: ARG002 - the cache grows with the answer
         """Begin an answer."""
-        return TransformersSession(self._model)
+        return TransformersSession(self._model, self._cache_argument)
 
     def close(self) -> None:
         """Give the model's memory back."""
@@ -107,14 +109,13 @@ class TransformersModel:
 class TransformersSession:
     """One answer in torch. The key-value cache grows with the context."""
 
-    def __init__(self, model: Any) -> None:  # noqa: ANN401 - transformers is not typed
-        """Begin with an empty context."""
+    def __init__(self, model: Any, cache_argument: str) -> None:  # noqa: ANN401 - transformers is not typed
+        """Begin with an empty context; `cache_argument` is what the model calls its cache."""
         from transformers import DynamicCache
 
         self._model = model
         self._cache: Any = DynamicCache(config=model.config)
-        # transformers 5.24 gave the argument another name, and 5.40 will know the old one no more.
-        self._named = "cache" if "cache" in signature(model.forward).parameters else "past_key_values"
+        self._cache_argument = cache_argument
 
     def advance(self, tokens: Sequence[int]) -> NDArray[np.float32]:
         """Take `tokens` and return the logits of the next one; see Session."""
@@ -123,7 +124,10 @@ class TransformersSession:
         with told("generating"), torch.inference_mode():
             # The logits of the last position alone: of all positions they would be tokens x vocabulary x 4 bytes.
             answered = self._model(
-                input_ids=torch.tensor([list(tokens)]), use_cache=True, logits_to_keep=1, **{self._named: self._cache}
+                input_ids=torch.tensor([list(tokens)]),
+                use_cache=True,
+                logits_to_keep=1,
+                **{self._cache_argument: self._cache},
             )
             logits: NDArray[np.float32] = answered.logits[0, -1].float().numpy()
         return logits
