@@ -155,7 +155,7 @@ ENTRIES = st.builds(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(one=ENTRIES)
 def test_what_is_written_is_read_back(one: Accepted, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Whatever stands in a finding, controls and half characters among it, the file holds it and gives it back."""

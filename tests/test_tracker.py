@@ -357,7 +357,7 @@ def test_what_is_wrong_is_named_with_its_line(
     assert [problem.line for problem in problems if said in problem.message] == [expected], problems
 
 
-@settings(max_examples=60, deadline=None, database=None)
+@settings(max_examples=60, database=None)
 @given(data=st.data())
 def test_no_edit_makes_the_reader_fail(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     """Whatever lines are dropped, doubled or cut, the answer is problems inside the file or a ConfigurationError."""

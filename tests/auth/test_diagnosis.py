@@ -793,7 +793,7 @@ def test_deep_nesting(instance: Instance, part: str, opening: str, closing: str)
         assert report.exit_code is ExitCode.FINDING
 
 
-@settings(max_examples=50, deadline=None, database=None)
+@settings(max_examples=50, database=None)
 @given(st.text(max_size=200))
 def test_any_text_ends_in_a_report(text: str) -> None:
     """The diagnosis raises for nothing that a text can hold, and believes none of it."""
@@ -812,7 +812,7 @@ NAMES = st.sampled_from(["iss", "sub", "sid", "azp", "aud", "sts", "exp", "iat",
 FIELDS = st.sampled_from(["alg", "kid", "typ", "cat", "crit", "b64", "jwk"])
 
 
-@settings(max_examples=60, deadline=None, database=None)
+@settings(max_examples=60, database=None)
 @given(header=st.dictionaries(FIELDS, JSON), claims=st.dictionaries(NAMES, JSON))
 def test_any_json_ends_in_a_report(header: dict[str, object], claims: dict[str, object]) -> None:
     """Whatever header and claims hold, the diagnosis ends with all its steps, and text that can be written."""

@@ -40,7 +40,7 @@ LEEWAY: Final = 5
 VERIFIER: Final = ClerkTokenVerifier(
     StaticKeys(key_set(INSTANCE.jwks())), ClaimPolicy(issuers=frozenset({INSTANCE.issuer})), cache_size=16
 )
-MODERATE: Final = settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+MODERATE: Final = settings(max_examples=250, suppress_health_check=[HealthCheck.too_slow])
 
 
 class _Relaxed(JWSRegistry):

@@ -440,7 +440,7 @@ _VALUES = st.recursive(
 
 
 @given(st.lists(_VALUES, max_size=5), st.integers(0, 4000))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_no_capture_however_odd_raises_anything_else(entries: list[object], cut: int) -> None:
     """Entries of any shape, cut anywhere: a result, or ConfigurationError."""
     text = captured(*entries).read()
@@ -471,7 +471,7 @@ def test_an_empty_issuer_names_nobody(instance: Instance) -> None:
         }
     )
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_no_request_however_odd_raises_anything(parts: dict[str, Any]) -> None:
     """Well-formed entries whose texts, and tokens whose claims, are anything at all."""
     forged = ".".join(base64url(json.dumps(part).encode()) for part in ({"alg": "RS256"}, parts["claims"], "seal"))

@@ -181,7 +181,7 @@ _DOCUMENTS = st.recursive(
 
 
 @given(document=_DOCUMENTS, escape=st.booleans(), block=st.sampled_from([7, 8, 13, 32]))
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 def test_shortening_keeps_the_text_json_and_every_short_string_whole(
     *, document: object, escape: bool, block: int
 ) -> None:

@@ -37,7 +37,7 @@ async def nap(_seconds: float) -> None:
     await asyncio.sleep(0)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     rules=behaviours,
     concurrency=st.integers(1, 6),

@@ -95,7 +95,7 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("engine", ["python", "hyperscan"])
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=logs(odd=ODD), length=st.integers(20, 2_000), order=st.randoms(use_true_random=False))
 def test_any_cut_in_any_order_says_what_one_pass_says(
     log: Path, engine: str, data: bytes, length: int, order: random.Random
@@ -116,7 +116,7 @@ def test_any_cut_in_any_order_says_what_one_pass_says(
     assert said(pieces[0]) == said(whole)
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=logs(odd=ODD), length=st.integers(20, 2_000), chunk=st.integers(1, 500))
 def test_a_pipe_says_what_a_file_says(log: Path, data: bytes, length: int, chunk: int) -> None:
     """The same bytes, read once from their beginning in reads of any length: the same lines, context and lookahead."""
@@ -144,7 +144,7 @@ def test_a_pipe_says_what_a_file_says(log: Path, data: bytes, length: int, chunk
     assert of_pipe.beyond == {key: hits for key, hits in together.beyond.items() if key[1] in begun}
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=logs(), length=st.integers(100, 2_000))
 def test_a_segment_sees_what_lies_behind_it_as_far_as_the_lookahead(log: Path, data: bytes, length: int) -> None:
     """Context behind a segment is exactly the hits that begin within LOOKAHEAD of its end."""
@@ -159,7 +159,7 @@ def test_a_segment_sees_what_lies_behind_it_as_far_as_the_lookahead(log: Path, d
             assert reading.summary_of(part).beyond.get(("app.log", part.start), ()) == expected
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=logs(odd=ODD))
 def test_both_engines_find_the_same(log: Path, data: bytes) -> None:
     """Hyperscan and the standard library give the same lines with the same probes."""
@@ -175,7 +175,7 @@ def test_both_engines_find_the_same(log: Path, data: bytes) -> None:
 
 
 @pytest.mark.skipif(GREP is None, reason="there is no grep to agree with")
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=logs(ends=st.just(b"\n")))
 def test_counts_are_those_of_grep(log: Path, data: bytes) -> None:
     """`LC_ALL=C grep -a -cE` with each signature counts the same lines, with whatever bytes there are in them."""

@@ -88,7 +88,7 @@ def log_of(seed: int, lines: int) -> bytes:
     return ("\n".join(found) + "\n").encode()
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
 @given(st.integers(0, 10**6), st.sampled_from([3, 20, 120]), st.integers(1, 12), st.randoms(use_true_random=False))
 def test_any_partition_in_any_order_comes_to_the_same(seed: int, lines: int, parts: int, source: random.Random) -> None:
     """A log in one piece, and cut anywhere between lines and merged in any order, give the same summary to the byte."""

@@ -95,7 +95,7 @@ def test_bytes_are_counted(source: Path) -> None:
         assert hub.bytes_read - before == 100
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(start=st.integers(0, 21_000), length=st.integers(0, 21_000), ranges=st.booleans())
 def test_every_range_is_the_files_own(
     served: tuple[LoopbackHub, Hub, bytes], start: int, length: int, *, ranges: bool

@@ -105,9 +105,7 @@ def _arrays(children: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[di
     return st.builds(lambda items, low: {"type": "array", "items": items, "minItems": low}, children, st.integers(0, 2))
 
 
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     schema=st.recursive(_LEAVES, lambda children: st.one_of(_objects(children), _arrays(children)), max_leaves=6),
     seed=st.integers(0, 1000),
@@ -230,7 +228,7 @@ _JSON = st.recursive(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(value=_JSON, ascii_only=st.booleans())
 def test_scanner_lets_json_pass(value: object, *, ascii_only: bool) -> None:
     """Every JSON text with moderate numbers and names that differ is let through, and ends where it began."""

@@ -285,5 +285,5 @@ class Steps(RuleBasedStateMachine):
         assert set(self.alive) == set(self.users) | ({self.one.condition.attempt} if ready else set())
 
 
-Steps.TestCase.settings = settings(max_examples=80, stateful_step_count=40, deadline=None)
+Steps.TestCase.settings = settings(max_examples=80, stateful_step_count=40)
 TestSteps = Steps.TestCase

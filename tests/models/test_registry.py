@@ -436,7 +436,7 @@ ERRORS = st.sampled_from(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     errors=st.dictionaries(st.sampled_from(STEPS), ERRORS),
     memory=st.integers(0, 4000),

@@ -35,7 +35,7 @@ __all__ = ["RANDOM", "TEXT", "reports"]
 
 T = TypeVar("T")
 
-RANDOM = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+RANDOM = settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow])
 """A report is a large thing to draw, and a busy machine is no failure."""
 
 TEXT = st.one_of(

@@ -91,7 +91,5 @@ def test_nothing_accepted_is_lost(postgres: Server, database: str) -> None:
 
     run_state_machine_as_test(
         Machine,
-        settings=settings(
-            max_examples=EXAMPLES, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
-        ),
+        settings=settings(max_examples=EXAMPLES, stateful_step_count=25, suppress_health_check=list(HealthCheck)),
     )

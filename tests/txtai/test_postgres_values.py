@@ -22,7 +22,7 @@ FIELDS = st.dictionaries(
 )
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(FIELDS)
 def test_fields_are_kept_to_the_letter(fields: dict[str, object]) -> None:
     """In a form that both kinds of JSON columns take: without a NUL, escaped or not, where jsonb would meet one."""

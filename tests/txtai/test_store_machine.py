@@ -241,7 +241,5 @@ def test_nothing_accepted_is_lost() -> None:
     """Whatever the order of accepting, applying, failing, dying, damaging and starting: the store is the dictionary."""
     run_state_machine_as_test(
         StoreMachine,
-        settings=settings(
-            max_examples=EXAMPLES, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
-        ),
+        settings=settings(max_examples=EXAMPLES, stateful_step_count=25, suppress_health_check=list(HealthCheck)),
     )
